@@ -10,7 +10,7 @@ import pandas as pd
 
 from paribus.compare import figures_of, honesty, sentences
 from paribus.compare.admission import Admitted, looked_through
-from paribus.compare.compare import Compare
+from paribus.compare.compare import CHOOSE, Compare
 from paribus.compare.curve_tables import Curves, curve_tables
 from paribus.compare.effects import chosen_epochs
 from paribus.compare.endpoints import Choice, Unread
@@ -19,16 +19,17 @@ from paribus.compare.group_tables import GROUPS as GROUPED
 from paribus.compare.group_tables import cell_table, group_rows, pair_table
 from paribus.compare.group_tests import Growth, Tested, pairs_of, tests_of
 from paribus.compare.honesty import Finding, Grouping, Placed
-from paribus.compare.outcomes import Outcome, column, endpoint, metric
+from paribus.compare.outcomes import VALUES, Outcome, column, endpoint, metric, value_row
 from paribus.compare.planned import PLANNED, planned_lines, planned_table
 from paribus.compare.publication import publication_table
-from paribus.compare.quantities import Quantity, read_quantity
+from paribus.compare.quantities import Quantity
 from paribus.compare.units import Pooled, unit_table
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
+from paribus.results.words import counted
 
 MOST_GROUPS = 20
 
@@ -94,29 +95,23 @@ def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
 def _choice(experiment: Compare, runs: Sequence[CollectedRun]) -> Choice:
     """Return which value is read where a run has several."""
     return Choice(
-        experiment.choice("method"), experiment.choice("direction"), experiment.choice("layer"),
-        experiment.choice("at"), chosen_epochs(runs, experiment.choice("at")), experiment.choice("level"),
-    )  # fmt: skip
+        epoch=chosen_epochs(runs, experiment.choice("at")), **{name: experiment.choice(name) for name in CHOOSE}
+    )
 
 
 def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome]:
     """Return the numbers that are compared, in the order in which they were named."""
     choice = _choice(experiment, runs)
     kind = experiment.experiment_type
-    numbers = [read_quantity("Compare.columns", text, curve=False) for text in experiment.columns]
     return [
         *(metric(name, kind) for name in experiment.metric_names()),
         *(endpoint(name, choice) for name in experiment.endpoints),
-        *(column(each, kind, choice) for each in numbers),
+        *(column(each, kind, choice) for each in experiment.numbers()),
     ]
 
 
 def _quantities(experiment: Compare) -> list[tuple[Quantity, str]]:
-    kind = experiment.experiment_type
-    return [(read_quantity("Compare.curves", text, curve=True), kind) for text in experiment.curves]
-
-
-VALUES = ("metric", "group", "unit", "setting", "value", "yes_no", "run_id", "identity")
+    return [(each, experiment.experiment_type) for each in experiment.whole_curves()]
 
 
 def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[pd.DataFrame, list[Finding]]:
@@ -133,11 +128,9 @@ def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[p
                 unread[value.reason] += 1
                 continue
             there.add(each.run.run_id)
-            rows.append({"metric": outcome.name, "group": each.group, "unit": each.unit,
-                         "setting": each.setting, "value": value.number,
-                         "yes_no": value.yes_no, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
+            rows.append(value_row(outcome.name, each, value))
         for why, n in sorted(unread.items()):
-            recorder.warn(f"{_count(n)} of {outcome.kind} {why} left out.")
+            recorder.warn(f"{counted(n, 'run')} of {outcome.kind} {why} left out.")
         if mine and not there:
             _refuse_unread(experiment, outcome, mine, unread)
         findings += honesty.without_values(mine, there, outcome.name)
@@ -296,13 +289,5 @@ def _aggregates(
     return Aggregates(
         n_samples=int(values["run_id"].nunique()),
         n_conditions=int(values["group"].nunique()),
-        custom={
-            "summary": lines,
-            "n_established": sum(sentences.is_established(row, confidence) for _, row in tests.iterrows()),
-            "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
-        },
+        custom=sentences.judged(lines, tests, tests, confidence),
     )
-
-
-def _count(n: int) -> str:
-    return "1 run" if n == 1 else f"{n} runs"

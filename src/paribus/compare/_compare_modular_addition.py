@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -154,11 +154,7 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
     return Aggregates(
         n_samples=len(arms.outcomes),
         n_conditions=len(names),
-        custom={
-            "summary": lines,
-            "n_established": sum(sentences.is_established(row, spec.confidence) for _, row in primary.iterrows()),
-            "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
-        },
+        custom=sentences.judged(lines, primary, tests, spec.confidence),
     )
 
 
@@ -338,13 +334,14 @@ def _ranked(
 ) -> tuple[ArmComparison, float]:
     """Compare times of two arms by ranks; a run that never learned its training pairs has no delay."""
     (a, censored_a), (b, censored_b) = arms.times(endpoint, arm), arms.times(endpoint, reference)
-    nan, missing = math.nan, _lost(arms, endpoint, (arm, reference))
+    none = ArmComparison(
+        math.nan, "none", len(a), len(b), ci_method=RANKS.method, missing=_lost(arms, endpoint, (arm, reference)),
+        intervals=lambda _: RANKS,
+    )  # fmt: skip
     if min(len(a), len(b)) < 1 or len(a) + len(b) < 3:
-        made = ("none", len(a), len(b), nan, nan, nan, nan, nan, RANKS.method, nan, nan, nan, missing)
-        return ArmComparison(nan, *made, lambda _: RANKS), nan
+        return none, math.nan
     found = gehan(a, b, censored_a, censored_b, rng=rng, n_permutations=spec.n_permutations)
-    made = (found.test, len(a), len(b), nan, nan, nan, nan, nan, RANKS.method, nan, found.p, nan, missing)
-    return ArmComparison(found.smallest_p, *made, lambda _: RANKS), found.statistic
+    return replace(none, smallest_p=found.smallest_p, design=found.test, p=found.p), found.statistic
 
 
 def _lost(arms: _Arms, endpoint: str, names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from paribus.compare.honesty import Finding, Grouping, Placed
 from paribus.compare.restricted import Restricted
 from paribus.compare.where import fits
 from paribus.experiments.setup_runs import CollectedRun
+from paribus.results.words import counted
 
 
 @dataclass(frozen=True)
@@ -61,5 +62,5 @@ def looked_through(
     placed, absent = honesty.place(chosen, grouping)
     placed, apart = honesty.told_apart(placed, grouping)
     kind = f" of {next(iter(compared))}" if len(compared) == 1 else ""
-    left_out = [f"{'1 run' if n == 1 else f'{n} runs'}{kind} {why} left out." for why, n in sorted(absent.items())]
+    left_out = [f"{counted(n, 'run')}{kind} {why} left out." for why, n in sorted(absent.items())]
     return Admitted(selection.runs, tuple(placed), tuple(findings), (*selection.left_out, *left_out), tuple(apart))

@@ -83,17 +83,17 @@ class ArmComparison:
     design: str
     n: int
     n_reference: int
-    mean: float
-    mean_reference: float
-    difference: float
-    ci_low: float
-    ci_high: float
-    ci_method: str
-    hedges_g: float
-    p: float
-    p_mann_whitney: float
-    missing: str
-    intervals: Intervals
+    mean: float = math.nan
+    mean_reference: float = math.nan
+    difference: float = math.nan
+    ci_low: float = math.nan
+    ci_high: float = math.nan
+    ci_method: str = NONE
+    hedges_g: float = math.nan
+    p: float = math.nan
+    p_mann_whitney: float = math.nan
+    missing: str = ""
+    intervals: Intervals = lambda _: NOTHING
 
 
 COLUMNS = tuple(f.name for f in fields(ArmComparison) if f.name not in ("smallest_p", "missing", "intervals"))
@@ -137,9 +137,8 @@ def compare_arms(
     reference = float(y.mean()) if len(y) else math.nan
     if min(len(x), len(y)) < 1 or len(x) + len(y) < 3:
         return ArmComparison(
-            math.nan, "none", len(x), len(y), mean, reference, mean - reference, math.nan, math.nan, "none",
-            math.nan, math.nan, math.nan, _missing(a, b), lambda _: NOTHING,
-        )  # fmt: skip
+            math.nan, "none", len(x), len(y), mean, reference, mean - reference, missing=_missing(a, b)
+        )
     found, p_rank = _test(a, b, spec, rng, yes_no)
     widest = bounds[1] - bounds[0]
     intervals = _within((-widest, widest), _intervals_of_arms(found, a, b))

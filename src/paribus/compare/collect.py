@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from paribus.compare.where import fits
 from paribus.experiments.setup_runs import FINISHED, CollectedRun
+from paribus.results.words import counted
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def select(
     finished = [run for run in known if run.status == FINISHED]
     unique, repeated = _latest(finished)
     if repeated:
-        notes.append(f"{_count(repeated, 'run')} repeated an identity that a later run has; the latest was used.")
+        notes.append(f"{counted(repeated, 'run')} repeated an identity that a later run has; the latest was used.")
     current, older = _newest_versions(unique)
     notes.extend(older)
     return Selection(tuple(current), tuple(notes), tuple(_mixed_code(current)))
@@ -101,7 +102,7 @@ def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun
 def _unfinished(runs: Sequence[CollectedRun]) -> list[str]:
     counts = Counter((run.status, run.experiment_type) for run in runs if run.status != FINISHED)
     return [
-        f"{_count(n, 'run')} of {kind} with status {status} left out." for (status, kind), n in sorted(counts.items())
+        f"{counted(n, 'run')} of {kind} with status {status} left out." for (status, kind), n in sorted(counts.items())
     ]
 
 
@@ -119,7 +120,7 @@ def _newest_versions(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], 
     kept = [run for run in runs if run.experiment_version == newest[run.experiment_type]]
     gone = Counter(run.experiment_type for run in runs if run.experiment_version != newest[run.experiment_type])
     notes = [
-        f"{_count(n, 'run')} of {kind} left out: made with an older version of the experiment than {newest[kind]}."
+        f"{counted(n, 'run')} of {kind} left out: made with an older version of the experiment than {newest[kind]}."
         for kind, n in sorted(gone.items())
     ]
     return kept, notes
@@ -133,7 +134,3 @@ def _mixed_code(runs: Sequence[CollectedRun]) -> list[str]:
             listed = ", ".join(f"{version[:10]} ({n})" for version, n in counts.most_common(4))
             notes.append(f"Runs of {kind} were made by {len(counts)} versions of the code: {listed}.")
     return notes
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
-from paribus.compare.quantities import check_quantities
+from paribus.compare.quantities import Quantity, check_quantities, read_quantity
 from paribus.compare.restricted import Restricted
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.setup_runs import RunsSetup
@@ -163,6 +163,14 @@ class Compare(Restricted):
         metrics = (DEFAULT_METRICS if not others and not self.curves else ()) if self.metrics is None else self.metrics
         return (*metrics, *others)
 
+    def numbers(self) -> list[Quantity]:
+        """Return the numbers of tables that are compared."""
+        return [read_quantity("Compare.columns", text, curve=False) for text in self.columns]
+
+    def whole_curves(self) -> list[Quantity]:
+        """Return the curves that are compared."""
+        return [read_quantity("Compare.curves", text, curve=True) for text in self.curves]
+
     def metric_names(self) -> tuple[str, ...]:
         """Return the names of the metrics that are compared."""
         others = {*self.endpoints, *self.columns}
@@ -179,10 +187,8 @@ class Compare(Restricted):
 
     def types(self) -> tuple[str, ...]:
         """Return the types of the runs that are compared."""
-        own = (self.experiment_type,) if self.metric_names() or self.columns or self.curves else ()
         at_checkpoint = bool(self.endpoints or self.columns or self.curves) and self.choice("at") in RULES
-        trained = (TRAINING,) if at_checkpoint else ()
-        return tuple(dict.fromkeys((*own, *(TYPE_OF[name] for name in self.endpoints), *trained)))
+        return tuple(dict.fromkeys((*self.compared_types(), *((TRAINING,) if at_checkpoint else ()))))
 
     def compared_types(self) -> tuple[str, ...]:
         """Return the types of the runs that hold what is compared."""

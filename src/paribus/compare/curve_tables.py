@@ -15,10 +15,11 @@ import pandas as pd
 from paribus.compare.arms import one_arm
 from paribus.compare.endpoints import Choice, Unread
 from paribus.compare.honesty import Placed, in_order
-from paribus.compare.outcomes import Outcome, Points, curve_of
+from paribus.compare.outcomes import VALUES, Outcome, Points, Value, curve_of, value_row
 from paribus.compare.quantities import Quantity, read_quantity
 from paribus.compare.values import value_of
 from paribus.errors import ExperimentError
+from paribus.results.words import counted
 from paribus.stats.few import student_interval
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 UNITS = ("curve", "panel", "line", "group", "unit", "level", "value", "n_runs")
 GROUPS = ("curve", "panel", "line", "group", "level", "n", "mean", "sd", "ci_low", "ci_high", "ci_method")
-MEANS = ("metric", "group", "unit", "setting", "value", "yes_no", "run_id", "identity")
 MOST_ENUMERATED = 12
 """Units up to which the interval of a point inverts the exact sign flip; above, Student's t, which is close by then."""
 BETWEEN = " · "
@@ -91,7 +91,7 @@ def curve_tables(
     for quantity, kind in wanted:
         mine = [each for each in placed if each.run.experiment_type == kind]
         found, unread = _read(quantity, mine, choice)
-        left_out += [f"{n} {'run' if n == 1 else 'runs'} of {kind} ({why})" for why, n in sorted(unread.items())]
+        left_out += [f"{counted(n, 'run')} of {kind} ({why})" for why, n in sorted(unread.items())]
         if mine and not found:
             why = max(unread, key=lambda each: unread[each])
             raise ExperimentError(f"compare: {quantity.text}: none of {len(mine)} runs of {kind!r} holds it: {why}")
@@ -100,7 +100,7 @@ def curve_tables(
         means.append(_means(quantity, found))
     if not units:
         nothing = (pd.DataFrame(columns=list(UNITS)), pd.DataFrame(columns=list(GROUPS)))
-        return Curves(*nothing, pd.DataFrame(columns=list(MEANS)), tuple(left_out), {}, read)
+        return Curves(*nothing, pd.DataFrame(columns=list(VALUES)), tuple(left_out), {}, read)
     table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
     # the order of groups of the other tables, so that a group has one colour in all figures
     places = {quantity.text: place for place, (quantity, _) in enumerate(wanted)}
@@ -173,10 +173,8 @@ def _means(quantity: Quantity, found: Sequence[tuple[Placed, Points]]) -> pd.Dat
     rows: list[dict[str, Any]] = []
     for each, curve in found if common else ():
         value = math.fsum(value for level, value in curve if level in common) / len(common)
-        rows.append({"metric": quantity.text, "group": each.group, "unit": each.unit, "setting": each.setting,
-                     "value": value,
-                     "yes_no": False, "run_id": each.run.run_id, "identity": each.run.identity})  # fmt: skip
-    return pd.DataFrame(rows, columns=list(MEANS))
+        rows.append(value_row(quantity.text, each, Value(value)))
+    return pd.DataFrame(rows, columns=list(VALUES))
 
 
 def _groups(units: pd.DataFrame, spec: StatsSpec, rng: np.random.Generator) -> pd.DataFrame:

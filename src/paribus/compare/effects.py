@@ -13,6 +13,7 @@ from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, c
 from paribus.compare.several import one_each
 from paribus.compare.values import value_of
 from paribus.experiments.setup_runs import CollectedRun
+from paribus.results.words import counted
 
 EFFECT_COLUMNS = (
     "endpoint", "label", "unit", "training", "n_train", "seed", "value", "ci_low", "ci_high", "auroc_change", "epoch",
@@ -82,8 +83,10 @@ def run_effects(
         chosen = one_each(name, sources, runs)
         rows += [rows_of[run_id] for run_id in chosen]
         notes += _mixed_settings(TYPE_OF[name], [run for run in runs if run.run_id in chosen])
-        notes += [f"{name}: {_runs(n)} of {TYPE_OF[name]} left out: {why}." for why, n in sorted(unread.items())]
-        notes += [f"{name}: {_runs(n)} {how}." for how, n in sorted(remarks.items()) if how]
+        notes += [
+            f"{name}: {counted(n, 'run')} of {TYPE_OF[name]} left out: {why}." for why, n in sorted(unread.items())
+        ]
+        notes += [f"{name}: {counted(n, 'run')} {how}." for how, n in sorted(remarks.items()) if how]
     table = pd.DataFrame(rows, columns=list(EFFECT_COLUMNS))
     table = table.sort_values(["n_train", "seed"], kind="stable").sort_values("training", kind="stable")
     ranks = {name: index for index, name in enumerate(endpoints)}
@@ -172,7 +175,7 @@ def steering_curves(runs: Sequence[CollectedRun], choice: Choice) -> tuple[pd.Da
         return rows.rename(columns={"head_ood_acc": "accuracy"})[["alpha", "accuracy"]]
 
     found, unread = _curves(runs, "activation_steering", curve)
-    notes = [f"steering curves: {_runs(n)} left out: {why}." for why, n in sorted(unread.items())]
+    notes = [f"steering curves: {counted(n, 'run')} left out: {why}." for why, n in sorted(unread.items())]
     return _joined(found, STEERING_COLUMNS, "alpha"), notes
 
 
@@ -216,10 +219,6 @@ def _of_type(runs: Sequence[CollectedRun], experiment_type: str) -> list[Collect
     """Return the runs of a type, the earliest first."""
     mine = [run for run in runs if run.experiment_type == experiment_type]
     return sorted(mine, key=lambda each: each.started_at or "")
-
-
-def _runs(n: int) -> str:
-    return "1 run" if n == 1 else f"{n} runs"
 
 
 def _curve(run: CollectedRun, rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from paribus.compare.declared import ENDPOINTS
-from paribus.compare.quantities import read_quantity
 from paribus.results.schema import INTERVAL, Figure
 
 if TYPE_CHECKING:
@@ -30,29 +29,25 @@ def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence:
         confidence: Of the intervals.
         note: Note on admitted findings, shown on every figure.
     """
-    names = {"names": labels(experiment, tables["units"])}
-    drawn = [_by_group(experiment, confidence, note)] if len(tables["units"]) else []
+    of_all = {**({"note": note} if note else {}), "names": labels(experiment, tables["units"])}
+    drawn = [_by_group(experiment, confidence)] if len(tables["units"]) else []
     tests = tables["tests"]
     if len(tests) and tests["ci_low"].notna().any():
-        drawn.append(_differences(experiment, tests, confidence, note))
+        drawn.append(_differences(experiment, tests, confidence))
     if 0 < tables["pairs"]["comparison"].nunique() <= MOST_COMPARED:
-        drawn.append(_paired(experiment, note))
+        drawn.append(_paired(experiment))
     if "cells" in tables:
-        drawn.append(_cells(experiment, note))
+        drawn.append(_cells(experiment))
     if "curves" in tables:
-        drawn.append(_curves(experiment, tables["curves"], confidence, note))
+        drawn.append(_curves(experiment, tables["curves"], confidence))
         if tables["curve_units"]["unit"].nunique() <= MOST_UNITS:
-            drawn.append(_multiples(experiment, note))
-    return [replace(figure, options={**figure.options, **names}) for figure in drawn]
+            drawn.append(_multiples(experiment))
+    return [replace(figure, options={**figure.options, **of_all}) for figure in drawn]
 
 
 def labels(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
     """Return the labels in figures of endpoints, table columns, curves and plain-number units."""
-    read = [
-        *(read_quantity("columns", text, curve=False) for text in experiment.columns),
-        *(read_quantity("curves", text, curve=True) for text in experiment.curves),
-    ]
-    found = {quantity.text: quantity.label for quantity in read}
+    found = {quantity.text: quantity.label for quantity in (*experiment.numbers(), *experiment.whole_curves())}
     found |= {name: ENDPOINTS[name].label for name in experiment.endpoints}
     if len(experiment.unit) == 1:
         name = _params(experiment.unit).replace("_", " ")
@@ -61,18 +56,18 @@ def labels(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def _by_group(experiment: Compare, confidence: float, note: str) -> Figure:
+def _by_group(experiment: Compare, confidence: float) -> Figure:
     roles = {"x": "group", "y": "value", "pair": "unit", "panel": "metric", "mean": "mean", **INTERVAL}
     says = (
         "One point per unit; grey lines join units that several groups share. Bars: mean over units with the "
         "interval of the table `groups`."
     )
-    looks = {"ylabel": "", "confidence": confidence, **_noted(note)}
+    looks = {"ylabel": "", "confidence": confidence}
     title = f"{_named(experiment)} by {_params(experiment.group_by)}"
     return Figure.of("strip", "units", "groups", name="metrics_by_group", **roles).titled(title, says, **looks)
 
 
-def _differences(experiment: Compare, tests: pd.DataFrame, confidence: float, note: str) -> Figure:
+def _differences(experiment: Compare, tests: pd.DataFrame, confidence: float) -> Figure:
     roles = {"label": "group", "value": "difference", "panel": "endpoint", "p": "p_adj", "n": "n", **INTERVAL}
     references = pd.unique(tests["reference"])
     if len(references) > 1:
@@ -84,13 +79,13 @@ def _differences(experiment: Compare, tests: pd.DataFrame, confidence: float, no
         "table `tests`."
     )
     what = against or ": row minus the group in the legend"
-    options = {"reference": 0.0, "xlabel": f"difference{what}, {100 * confidence:g} %", **_noted(note)}
+    options = {"reference": 0.0, "xlabel": f"difference{what}, {100 * confidence:g} %"}
     return Figure.of("forest", "tests", name="differences", **roles).titled(
         f"Differences{against or ' between groups'}", says, **options
     )
 
 
-def _paired(experiment: Compare, note: str) -> Figure:
+def _paired(experiment: Compare) -> Figure:
     roles = {"x": "group" if experiment.reference else "comparison", "y": "difference", "panel": "metric"}
     says = "One point per unit that both groups have; the bar is Student's t interval of the points, for the eye only."
     return Figure.of("strip", "pairs", name="paired_differences", **roles).titled(
@@ -98,23 +93,22 @@ def _paired(experiment: Compare, note: str) -> Figure:
         says,
         ylabel="difference",
         hline=0.0,
-        **_noted(note),
     )
 
 
-def _cells(experiment: Compare, note: str) -> Figure:
+def _cells(experiment: Compare) -> Figure:
     down, across = experiment.group_by
     roles = {"x": "x", "y": "y", "value": "mean", "panel": "metric", "n": "n_units"}
     return Figure.of("heatmap", "cells", name="means_by_two", **roles).titled(
         f"Means by {down} and {across}", "Mean over units in each cell; n is in the table.",
-        xlabel=across, ylabel=down, share_scale=False, value_label="mean", **_noted(note),
+        xlabel=across, ylabel=down, share_scale=False, value_label="mean",
     )  # fmt: skip
 
 
-def _curves(experiment: Compare, table: pd.DataFrame, confidence: float, note: str) -> Figure:
+def _curves(experiment: Compare, table: pd.DataFrame, confidence: float) -> Figure:
     several = table["curve"].nunique() > 1
     roles = {"x": "level", "y": "mean", "group": "line", **INTERVAL}
-    options: dict[str, Any] = {"xlabel": _levels(experiment), "ylabel": "mean over units", **_noted(note)}
+    options: dict[str, Any] = {"xlabel": _levels(experiment), "ylabel": "mean over units"}
     if several:
         roles["panel"] = "curve"
         options["share_y"] = False
@@ -129,25 +123,25 @@ def _curves(experiment: Compare, table: pd.DataFrame, confidence: float, note: s
     return Figure.of("curve", "curves", name="curves", **roles).titled(title, bands, **options)
 
 
-def _multiples(experiment: Compare, note: str) -> Figure:
+def _multiples(experiment: Compare) -> Figure:
     roles = {"x": "level", "y": "value", "group": "group", "panel": "unit"}
     if len(experiment.curves) > 1:
         roles |= {"style": "curve"}
     return Figure.of("curve", "curve_units", name="curves_by_unit", **roles).titled(
         f"{_curves_named(experiment)}: every unit", "One panel per unit, one line per group.",
-        xlabel=_levels(experiment), ylabel="value", **_noted(note),
+        xlabel=_levels(experiment), ylabel="value",
     )  # fmt: skip
 
 
 def _named(experiment: Compare) -> str:
-    names = {**{name: ENDPOINTS[name].label for name in experiment.endpoints},
-             **{text: read_quantity("columns", text, curve=False).label for text in experiment.columns}}  # fmt: skip
+    names = {name: ENDPOINTS[name].label for name in experiment.endpoints}
+    names |= {quantity.text: quantity.label for quantity in experiment.numbers()}
     shown = [names.get(name, name) for name in experiment.named()]
     return ", ".join([*shown, *([_curves_named(experiment)] if experiment.curves else [])])
 
 
 def _curves_named(experiment: Compare) -> str:
-    return ", ".join(read_quantity("curves", text, curve=True).label for text in experiment.curves)
+    return ", ".join(quantity.label for quantity in experiment.whole_curves())
 
 
 def _levels(experiment: Compare) -> str:
@@ -157,7 +151,3 @@ def _levels(experiment: Compare) -> str:
 
 def _params(names: Sequence[str]) -> str:
     return ", ".join(name.rpartition(".")[2] for name in names)
-
-
-def _noted(note: str) -> dict[str, str]:
-    return {"note": note} if note else {}

@@ -11,6 +11,7 @@ import pandas as pd
 
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.endpoints import Choice, Unread, at_epoch, read
+from paribus.compare.honesty import Placed
 from paribus.compare.quantities import Quantity
 from paribus.compare.values import number_of
 from paribus.experiments.setup_runs import CollectedRun
@@ -26,6 +27,16 @@ class Value:
 
     number: float
     yes_no: bool = False
+
+
+VALUES = ("metric", "group", "unit", "setting", "value", "yes_no", "run_id", "identity")
+"""Columns of a table of values, one row per run and number."""
+
+
+def value_row(name: str, placed: Placed, found: Value) -> dict[str, Any]:
+    """Return the row of a number of a run, in the columns :data:`VALUES`."""
+    where = (name, placed.group, placed.unit, placed.setting)
+    return dict(zip(VALUES, (*where, found.number, found.yes_no, placed.run.run_id, placed.run.identity), strict=True))
 
 
 @dataclass(frozen=True)

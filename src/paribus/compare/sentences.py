@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from paribus.compare.arms import T_METHODS
 from paribus.compare.families import EXPLORATORY, FAMILY
+from paribus.results.words import counted
 from paribus.stats.intervals import NONE
 
 DESIGNS = {
@@ -68,6 +70,22 @@ def is_established(row: pd.Series[Any], confidence: float) -> bool:
     return float(row["p_adj"]) <= 1 - confidence + ROUNDING
 
 
+def judged(lines: Sequence[str], judged_by: pd.DataFrame, tests: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Return what every comparison sums up: sentences, the number of established tests, the smallest p of its design.
+
+    Args:
+        lines: The sentences.
+        judged_by: Tests that can be established.
+        tests: All tests.
+        confidence: One minus the level.
+    """
+    return {
+        "summary": lines,
+        "n_established": sum(is_established(row, confidence) for _, row in judged_by.iterrows()),
+        "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
+    }
+
+
 def reach(tests: pd.DataFrame, confidence: float) -> list[str]:
     """Return one sentence per design: number of runs, and the smallest p before and after adjustment."""
     lines = []
@@ -76,7 +94,7 @@ def reach(tests: pd.DataFrame, confidence: float) -> list[str]:
         floor, adjusted = float(rows["smallest_p"].min()), float(rows["smallest_p_adj"].min())
         text = (
             f"Smallest p that {n} against {m} seeds can reach ({DESIGNS.get(str(design), str(design))}): {floor:.3g}; "
-            f"after Holm over {len(tested)} {'test' if len(tested) == 1 else 'tests'} {adjusted:.3g}."
+            f"after Holm over {counted(len(tested), 'test')} {adjusted:.3g}."
         )
         if adjusted > 1 - confidence + ROUNDING:
             text += (
@@ -118,8 +136,7 @@ def factor_line(row: pd.Series[Any], confidence: float) -> str:
     text = f"Main effect of {row['factor']} ({row['high']} instead of {row['low']}) on {row['label']}: "
     if math.isnan(float(row["p"])):
         return f"{text}no complete pairs."
-    n = int(row["n_pairs"])
-    text += f"{_amount(float(row['effect']), row, True)} over {n} {'pair' if n == 1 else 'pairs'} "
+    text += f"{_amount(float(row['effect']), row, True)} over {counted(int(row['n_pairs']), 'pair')} "
     text += f"({interval(row, confidence, signed=True)}; {p_text(float(row['p']))}; {_adjusted(row, confidence)}): "
     return f"{text}{_verdict(row, confidence)}."
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from paribus.compare import sentences
 from paribus.compare.families import EXPLORATORY, FAMILY, PRIMARY
+from paribus.results.words import counted
 
 Row = Any
 """A row of one of the tables of tests."""
@@ -63,7 +64,7 @@ def _reach(rows: Sequence[Row], confidence: float) -> str:
     least = min(float(row["smallest_p"]) for row in rows)
     reached = min(float(row["smallest_p_adj"]) for row in rows)
     text = (
-        f"Primary family: {n} {'test' if n == 1 else 'tests'}, declared before looking, adjusted by Holm; the smallest "
+        f"Primary family: {counted(n, 'test')}, declared before looking, adjusted by Holm; the smallest "
         f"p that the runs can reach is {least:.3g}, adjusted {reached:.3g}."
     )
     if reached > 1 - confidence + sentences.ROUNDING:
