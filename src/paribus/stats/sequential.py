@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -54,57 +53,6 @@ def spending(looks: Sequence[int], level: float = 0.05) -> tuple[float, ...]:
     return tuple(level * (n / looks[-1]) ** SPENDING for n in looks)
 
 
-def declared_looks(
-    differences: ArrayLike,
-    looks: Sequence[int],
-    *,
-    levels: Sequence[float] | None = None,
-    rng: np.random.Generator | None = None,
-    n_permutations: int = 99_999,
-) -> list[Look]:
-    """Test paired differences at looks that were declared before, by flipping signs, two-sided.
-
-    A look rejects if the absolute sum of the differences is among the largest over the sign patterns that no earlier
-    look rejects, with the share rejected by all looks so far within the cumulative level (group-sequential testing with
-    a spent level, Lan and DeMets 1983, on the enumerated permutation distribution). Under differences that are
-    symmetric about 0 the chance that any look rejects is at most the last level.
-
-    The number of patterns is finite, so a look often leaves a part of its level unspent. The next look uses only as
-    much of it as the earlier one would not use at a slightly larger level; otherwise a larger level could reject less.
-
-    What a look decides stays when pairs are added: looks of up to 20 pairs are enumerated whatever follows, and a
-    generator of the same seed draws the same signs for the same pairs, however many come after them.
-
-    Args:
-        differences: Paired differences in the order in which they count, as far as there are any [n].
-        looks: Number of pairs at each look, ascending; looks that are not reached yet are left out of the result.
-        levels: Cumulative level of each look; None: :func:`spending` of .05.
-        rng: Draws signs where there are more than 20 pairs. Pass one of the same seed at every look.
-        n_permutations: Patterns drawn at least, where signs are drawn.
-
-    Raises:
-        ValueError: If looks or levels do not rise, a difference is missing, or a generator is needed and missing.
-
-    Example:
-        >>> [look.rejects for look in declared_looks([1.0, 2.0, 1.5, 0.5, 1.0, 2.0, 1.1, 0.9], [4, 8])]
-        [False, True]
-    """
-    values = checked(differences)
-    wanted = spending(looks) if levels is None else tuple(levels)
-    _check_plan(looks, wanted)
-    if values.size < looks[0]:
-        return []
-    return look_again(flipped_sums(values, looks, rng=rng, n_permutations=n_permutations), wanted)
-
-
-def _check_plan(looks: Sequence[int], levels: Sequence[float]) -> None:
-    for name, given in (("looks", tuple(looks)), ("levels", tuple(levels))):
-        if not given or given[0] <= 0 or any(b <= a for a, b in itertools.pairwise(given)):
-            raise ValueError(f"{name} must rise and be positive, got {list(given)}")
-    if len(levels) != len(looks) or levels[-1] >= 1:
-        raise ValueError(f"levels: {len(levels)} for {len(looks)} looks; give one below 1 for each")
-
-
 @dataclass(frozen=True)
 class FlippedSums:
     """The sums of paired differences at each look that is reached, under every sign pattern.
@@ -131,7 +79,13 @@ def flipped_sums(
     rng: np.random.Generator | None = None,
     n_permutations: int = 99_999,
 ) -> FlippedSums:
-    """Return what :func:`look_again` needs, once for all levels and means; arguments as for :func:`declared_looks`.
+    """Return what :func:`look_again` needs, once for all levels and means.
+
+    Args:
+        differences: Paired differences in the order in which they count, as far as there are any [n].
+        looks: Number of pairs at each look, ascending; looks that are not reached yet are left out of the result.
+        rng: Draws signs where there are more than 20 pairs. Pass one of the same seed at every look.
+        n_permutations: Patterns drawn at least, where signs are drawn.
 
     Raises:
         ValueError: If no look is reached, or a generator is needed and missing.
@@ -187,7 +141,18 @@ def _all_signs(values: Floats, n: int) -> Floats:
 
 
 def look_again(flipped: FlippedSums, levels: Sequence[float], mean: float = 0.0) -> list[Look]:
-    """Return the test at each look that is reached, at any cumulative levels and against any mean.
+    """Return the test of paired differences at each declared look that is reached, by flipping signs, two-sided.
+
+    A look rejects if the absolute sum of the differences is among the largest over the sign patterns that no earlier
+    look rejects, with the share rejected by all looks so far within the cumulative level (group-sequential testing with
+    a spent level, Lan and DeMets 1983, on the enumerated permutation distribution). Under differences that are
+    symmetric about the mean the chance that any look rejects is at most the last level.
+
+    The number of patterns is finite, so a look often leaves a part of its level unspent. The next look uses only as
+    much of it as the earlier one would not use at a slightly larger level; otherwise a larger level could reject less.
+
+    What a look decides stays when pairs are added: looks of up to 20 pairs are enumerated whatever follows, and a
+    generator of the same seed draws the same signs for the same pairs, however many come after them.
 
     Args:
         flipped: From :func:`flipped_sums`.
@@ -224,7 +189,7 @@ def look_again(flipped: FlippedSums, levels: Sequence[float], mean: float = 0.0)
 def looks_p(flipped: FlippedSums, looks: Sequence[int]) -> float:
     """Return the smallest level that, spent over the declared looks, rejects at a look so far: a p-value.
 
-    It is at most a level exactly where :func:`declared_looks` rejects with :func:`spending` of that level, as whatever
+    It is at most a level exactly where :func:`look_again` rejects with :func:`spending` of that level, as whatever
     a level rejects every larger one does too; so it can be adjusted over several tests.
 
     Args:

@@ -26,11 +26,11 @@ class Trend:
     """A test for a trend over ordered levels.
 
     Attributes:
-        statistic: Page's L, or the rank correlation.
+        statistic: Page's L.
         p: Its p-value; NaN where nothing could be tested.
         method: ``exact``, ``monte_carlo`` or ``none``.
-        rho: The trend from -1 to 1: the mean over contexts of the rank correlation of value and level (Page), or
-            the pooled rank correlation (Spearman). NaN where all values tie.
+        rho: The trend from -1 to 1: the mean over contexts of the rank correlation of value and level; NaN where all
+            values tie.
         n: Contexts used: those with a value at every level.
         n_clusters: Their clusters.
     """
@@ -50,14 +50,13 @@ def trend(
     *,
     rng: np.random.Generator,
     n_permutations: int = 9999,
-    statistic: str = "page",
     alternative: str = "two-sided",
 ) -> Trend:
     """Test whether values rise or fall with the level, all contexts measured at all levels.
 
     Under the hypothesis the levels of a context are exchangeable; a permutation of the levels is drawn per cluster
-    and applied to all its contexts. ``page`` ranks within each context (Page 1963, ``L = sum_j j R_j``, mid-ranks for
-    ties), ``spearman`` ranks over all values together, so that size counts.
+    and applied to all its contexts, whose values are ranked within each (Page 1963, ``L = sum_j j R_j``, mid-ranks for
+    ties).
 
     Args:
         values: Values [contexts, levels]; contexts with NaN are left out.
@@ -65,32 +64,17 @@ def trend(
         levels: Value of each level [levels]; only their order counts.
         rng: Draws the permutations where they cannot be enumerated.
         n_permutations: Monte Carlo draws.
-        statistic: ``page`` or ``spearman``.
         alternative: ``two-sided``, ``greater`` (rising) or ``less`` (falling).
 
     Raises:
-        ValueError: If shapes disagree or the statistic is unknown.
+        ValueError: If shapes disagree.
     """
     table, ids, steps = np.asarray(values, dtype=np.float64), np.asarray(clusters), np.asarray(levels, dtype=np.float64)
     if table.ndim != 2 or table.shape != (len(ids), len(steps)):
         raise ValueError(f"values of shape {table.shape} do not fit {len(ids)} contexts and {len(steps)} levels")
-    if statistic == "page":
-        page = PageSums(ids, steps)
-        page.add(table, np.arange(len(ids)))
-        return page.trend(rng=rng, n_permutations=n_permutations, alternative=alternative)
-    if statistic != "spearman":
-        raise ValueError(f"statistic must be 'page' or 'spearman', got {statistic!r}")
-    kept = ~np.isnan(table).any(axis=1)
-    ranks, position = rankdata(table[kept]).reshape(-1, len(steps)), rankdata(steps)
-    codes, k = cluster_codes(ids[kept])
-    nan = float("nan")
-    if not kept.any() or len(np.unique(steps)) < 2:
-        return Trend(nan, nan, "none", nan, int(kept.sum()), k)
-    sums = np.zeros((k, len(steps)))
-    np.add.at(sums, codes, ranks)
-    p, method = _permute(sums, position - position.mean(), rng, n_permutations, alternative)
-    rho = _correlation(ranks, position)
-    return Trend(rho, p, method, rho, int(kept.sum()), k)
+    page = PageSums(ids, steps)
+    page.add(table, np.arange(len(ids)))
+    return page.trend(rng=rng, n_permutations=n_permutations, alternative=alternative)
 
 
 class PageSums:
@@ -135,13 +119,6 @@ class PageSums:
         p, method = _permute(self._sums[self._seen], scores, rng, n_permutations, alternative)
         rho = self._correlations / self._n if self._moving else nan
         return Trend(self._l, p, method, rho, self._n, k)
-
-
-def _correlation(ranks: Floats, position: Floats) -> float:
-    deviation = ranks - ranks.mean()
-    scores = np.broadcast_to(position - position.mean(), ranks.shape)
-    size = math.sqrt((deviation**2).sum() * (scores**2).sum())
-    return float((deviation * scores).sum() / size) if size > 0 else float("nan")
 
 
 def _permute(sums: Floats, scores: Floats, rng: np.random.Generator, m: int, alternative: str) -> tuple[float, str]:
