@@ -74,3 +74,25 @@ def test_items_in_blocks_give_the_same_table(monkeypatch):
     whole = association_table(present, high, clusters, spec=SPEC)
     monkeypatch.setattr("paribus.stats.clusters.CHUNK_ELEMENTS", 2 * 60)
     pd.testing.assert_frame_equal(association_table(present, high, clusters, spec=SPEC), whole)
+
+
+def test_half_counts_give_no_direction_of_their_own():
+    high = np.arange(500) < 8
+    never, rest_alone, equal, high_alone = np.zeros(500, bool), np.arange(500) >= 490, np.arange(500) % 2 == 0, high
+    present = np.stack([never, rest_alone, equal, high_alone, high & (np.arange(500) < 1)], axis=1)
+    table = association_table(present, high, np.arange(500), spec=SPEC)
+    with_half_counts = odds_ratio(0, 8, 10, 482).ratio
+    assert with_half_counts > 2, "0 of 8 against 10 of 492 is not enrichment"
+    for ratio, low, up in (("odds_ratio", "odds_low", "odds_high"), ("lift", "lift_low", "lift_high")):
+        assert table[ratio][:3].tolist() == [1.0, 1.0, 1.0]
+        assert (table[ratio][3:] > 1).all()
+        assert (table[low] < table[ratio]).all() and (table[ratio] < table[up]).all()
+
+
+def test_the_direction_is_that_of_the_shares():
+    draw = np.random.default_rng(5)
+    high, present = draw.random(90) < 0.1, draw.random((90, 200)) < 0.04
+    table = association_table(present, high, np.arange(90), spec=SPEC)
+    gap = np.sign(table.support_high - table.support_rest)
+    for name in ("odds_ratio", "lift"):
+        assert (np.sign(np.log(table[name])) * gap >= 0).all()

@@ -72,7 +72,8 @@ def association_table(
 
     Log odds ratio and log lift are linearised: each cluster's influence is summed and their variance taken over
     clusters (Liang and Zeger 1986), with a t quantile of ``clusters - 1`` degrees of freedom. Half counts keep
-    everything finite; with one row per cluster the odds ratio's interval is nearly Woolf's.
+    everything finite; with one row per cluster the odds ratio's interval is nearly Woolf's. Both are 1 where the shares
+    are equal, and where only the half counts would say that the smaller share is the larger one.
 
     Args:
         present: Whether each row holds each item [n, items].
@@ -153,10 +154,15 @@ def _intervals(
     """Return ``exp(sum_i sign_i log(N_i + 1/2))`` per column with its intervals over clusters, by column name.
 
     ``counts`` holds each cluster's share [clusters, items] of each total. The half counts enter the variance as in
-    Woolf's formula (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain.
+    Woolf's formula (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain. Half a count weighs
+    more in the smaller group (Sweeting, Sutton and Lambert 2004): where it alone gives a direction, or turns that of the
+    counts, there is none.
     """
-    totals = [part.sum(axis=0) + SMOOTHING for part in counts]
+    as_counted = [part.sum(axis=0) for part in counts]
+    totals = [total + SMOOTHING for total in as_counted]
     log = np.sum([sign * np.log(total) for sign, total in zip(signs, totals, strict=True)], axis=0)
+    direction = np.sign(as_counted[0] * as_counted[3] - as_counted[1] * as_counted[2])
+    log = np.where(np.sign(log) == direction, log, 0.0)
     influence = np.sum([sign * part / total for sign, part, total in zip(signs, counts, totals, strict=True)], axis=0)
     influence = influence - influence.mean(axis=0)
     variance = (influence**2).sum(axis=0) * k / max(k - 1, 1) + sum(SMOOTHING / total**2 for total in totals)

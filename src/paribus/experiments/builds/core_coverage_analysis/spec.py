@@ -27,7 +27,7 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "core_coverage_analysis"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Tokens of the middle of the range against tokens of its end; confirm=true sets them."
     tells: ClassVar[tuple[Told, ...]] = (
         Sentence(

@@ -27,7 +27,7 @@ class FrequentItemsets(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "frequent_itemsets"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Sets of gear enriched where the feature is high; confirm=true inserts them."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("itemsets", "{itemset}", "lift where the feature is high", "lift", "lift_adj_{}", reference=1.0),

@@ -30,7 +30,7 @@ class TokenInfluenceSweep(WithEffectVector, BuildExperiment):
     type: ClassVar[str] = "token_influence_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
     vector_evidence: ClassVar[Evidence | None] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Log-odds of every token at high activation, beside the effect of setting it."
     bears_on: ClassVar[tuple[str, ...]] = (
         NECESSITY,

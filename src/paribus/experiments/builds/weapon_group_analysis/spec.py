@@ -28,7 +28,7 @@ class WeaponGroupAnalysis(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "weapon_group_analysis"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Weapons enriched in the contexts where the feature is high against those where it is low."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
