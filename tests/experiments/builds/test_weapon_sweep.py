@@ -9,6 +9,8 @@ from paribus.errors import ConfigError
 from paribus.experiments.builds._weapon_stats import pooled, weapon_labels
 from paribus.experiments.builds._weapon_swaps import against, ordinary_weapons, swap_weapons
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
+from paribus.features.columns import Units
+from paribus.features.reader import Reader
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.slices import SliceSpec
@@ -220,3 +222,24 @@ def test_groups_that_cannot_be_pooled_have_plain_means_and_no_interval():
     assert frame["ci_low"].isna().all()
     alone = pooled(np.array([1.0, 2]), np.array([0, 0]), np.array([0, 1]), spec)
     assert np.isnan(alone["rest_mean"].item())
+
+
+def test_intervals_of_means_and_ratios_do_not_leave_the_range(planted_run):
+    values = np.r_[np.zeros(12), np.tile([0.0, 0.0, 1.0, 2.0, 3.0], 30)]
+    groups, clusters = np.r_[np.zeros(12, int), np.arange(150) // 30 + 1], np.arange(162)
+    free = pooled(values, groups, clusters, StatsSpec())
+    cut = pooled(values, groups, clusters, StatsSpec(), bounds=(0.0, np.inf))
+    for name in ("ci_low", "ratio_low", "ratio_adj_low"):
+        assert free[name].min() < 0 and cut[name].min() == 0
+        assert (cut[name] >= free[name]).all()
+    result, setup = planted_run(WeaponSweep(swap_contexts=20, min_examples=5), "weapon_gate", stats={"n_null": 0})
+    frame = result.tables["weapon_stats"].frame
+    free = pooled(setup.observed.f, setup.contexts.weapon.astype(int), setup.cluster, setup.stats).set_index("group")
+    assert (free.loc[frame["weapon_index"], "ci_low"] < 0).any() and not (frame["ci_low"] < 0).any()
+
+
+def test_a_quantity_without_a_range_keeps_its_interval(planted_run):
+    setup = planted_run.setup("dose")
+    assert setup.activation_bounds == (0.0, np.inf)
+    setup.instrument.reader = Reader("unit", Units(3), 0)
+    assert setup.activation_bounds is None

@@ -63,7 +63,7 @@ def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints,
         tested = ("p", "p_method", "p_adj")
         return pd.DataFrame(columns=[groups.of, "n_weapons", "n", "mean_activation", *POOLED_COLUMNS, *tested])
     codes, weapon = groups.codes[use], np.flatnonzero(use)
-    found = pooled(means[use], codes, weapon, setup.stats, unit="weapon")
+    found = pooled(means[use], codes, weapon, setup.stats, bounds=setup.activation_bounds, unit="weapon")
     p, method = kit_p(setup, means[use], codes, stream)
     code = found["group"].to_numpy()
     frame = pd.DataFrame(

@@ -55,7 +55,7 @@ def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
     n = np.bincount(weapon, minlength=setup.weapons.size)
     firing = np.bincount(weapon, weights=f > 0, minlength=setup.weapons.size)
     labels, kits = weapon_labels(setup.weapons), setup.weapons.weapons
-    found = pooled(f, weapon, setup.cluster, setup.stats)
+    found = pooled(f, weapon, setup.cluster, setup.stats, bounds=setup.activation_bounds)
     index = found["group"].to_numpy()
     test = level_permutation(
         f,
@@ -86,7 +86,15 @@ def weapon_table(setup: BuildSetup, min_examples: int) -> pd.DataFrame:
     return frame.sort_values("pooled_mean", ascending=False, kind="stable", ignore_index=True)
 
 
-def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, unit: str = "cluster") -> pd.DataFrame:
+def pooled(
+    values: Floats,
+    groups: Ints,
+    clusters: Ints,
+    spec: StatsSpec,
+    *,
+    bounds: intervals.Bounds | None = None,
+    unit: str = "cluster",
+) -> pd.DataFrame:
     """Return group means with partial pooling; plain means without intervals where nothing can be pooled.
 
     Groups of fewer than 6 clusters have no interval. ``delta_adj`` and ``ratio_adj`` hold for all groups together
@@ -97,6 +105,8 @@ def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, uni
         groups: Group of each ``[n]``.
         clusters: Cluster of each ``[n]``.
         spec: Confidence.
+        bounds: Range of the values, which intervals of means do not leave; where they are never negative, nor are the
+            ratios. None where they have none.
         unit: What a cluster is, in words.
     """
     if np.ptp(values) > 0:
@@ -113,6 +123,7 @@ def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, uni
         frame = wide = _unpooled(values, groups, clusters)
     single = len(frame) == 1
     made_by = {"ci": intervals.EMPIRICAL_BAYES, "delta": intervals.WELCH, "ratio": intervals.FIELLER}
+    ranges = {"ci": bounds, "delta": None, "ratio": intervals.AT_LEAST_0 if bounds and bounds[0] >= 0 else None}
     for name, method in made_by.items():
         if single:
             method = intervals.ONE_GROUP
@@ -120,7 +131,12 @@ def pooled(values: Floats, groups: Ints, clusters: Ints, spec: StatsSpec, *, uni
             method = intervals.EXACT_ZERO
         for table, head in ((frame, name), (wide, f"{name}_adj")):
             low, high, named = intervals.settle(
-                table[f"{name}_low"], table[f"{name}_high"], method, frame["n_clusters"], unit=unit
+                table[f"{name}_low"],
+                table[f"{name}_high"],
+                method,
+                frame["n_clusters"],
+                bounds=ranges[name],
+                unit=unit,
             )
             if name == "ratio":
                 named[named == intervals.NO_VALUES] = intervals.NEAR_ZERO

@@ -16,6 +16,7 @@ from paribus.arrays import Bools, Floats, Ints, Singles
 from paribus.errors import ConfigError, DataError
 from paribus.experiments.base import Recorder, Setup
 from paribus.experiments.builds.instrument import Activations, Instrument
+from paribus.features.columns import Latents, Logits
 from paribus.features.reader import Reader
 from paribus.measure.design import Design
 from paribus.measure.distinct import distinct
@@ -24,6 +25,7 @@ from paribus.measure.nulls import Contrasts, Moments, NullFeatures
 from paribus.measure.stream import Measured, Stream
 from paribus.results.words import counted
 from paribus.spec import LoadsData, fields_of
+from paribus.stats.intervals import AT_LEAST_0, SHARE, Bounds
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus
 from paribus.subjects.builds.edits import Edits
@@ -347,6 +349,14 @@ class BuildSetup(Setup):
     def sd_z(self) -> float:
         """Sd of the pre-activation over the unsliced corpus."""
         return float(self.moments.sd_z[0])
+
+    @property
+    def activation_bounds(self) -> Bounds | None:
+        """Range of the activation: a latent is never below 0, a probability a share; None where it has no bounds."""
+        columns = self.reader.columns
+        if isinstance(columns, Latents):
+            return AT_LEAST_0
+        return SHARE if isinstance(columns, Logits) and columns.probability else None
 
     @property
     def firing_rate(self) -> float:
