@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from paribus.experiments.base import Recorder
+from paribus.results.hypothesis import COMPLETE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    Row = Mapping[str, Any] | Mapping[Hashable, Any] | pd.Series[Any]
+    _Ends = Mapping[str, float]
 
 LOW, HIGH = "_ci_low", "_ci_high"
 ADJ_LOW, ADJ_HIGH = "_ci_adj_low", "_ci_adj_high"
@@ -40,31 +41,90 @@ def estimate(recorder: Recorder, name: str, value: float, low: float, high: floa
     _kept(recorder, name, value, {LOW: low, HIGH: high})
 
 
-def largest(recorder: Recorder, name: str, row: Row, value: str = "mean_delta") -> None:
-    """Keep the effect of the row that was chosen as the largest of its table, with the interval that allows for that.
+def picked(recorder: Recorder, name: str, value: float, low: float, high: float) -> None:
+    """Keep a number of the row that was picked out of a table, with the interval that holds for all rows together.
 
-    The interval is the one that holds for all rows together (``ci_adj_low``, ``ci_adj_high``), kept as
-    ``<name>_ci_adj_low`` and ``<name>_ci_adj_high``: that of the row alone is too narrow for a row picked by its size.
+    The interval is kept as ``<name>_ci_adj_low`` and ``<name>_ci_adj_high``, and left out as by :func:`estimate`.
 
     Args:
         recorder: What keeps it.
         name: Name of the metric.
-        row: A row of a table of effects.
-        value: Column of the effect.
+        value: The number.
+        low: Lower end of the simultaneous interval, NaN where there is none.
+        high: Upper end.
     """
-    _kept(recorder, name, float(row[value]), _adjusted(row))
+    _kept(recorder, name, value, {ADJ_LOW: low, ADJ_HIGH: high})
 
 
-def largest_size(recorder: Recorder, name: str, row: Row) -> None:
+def largest_row(frame: pd.DataFrame, value: str = "mean_delta") -> int | None:
+    """Return the place of the largest effect of a table: among the rows that were tested, where any was.
+
+    A row of a few contexts is easily the largest of all, and has no interval and no p.
+
+    Args:
+        frame: A table of effects with ``p``, NaN where a row was not tested.
+        value: Column of the effect, NaN where nothing was measured.
+
+    Returns:
+        The place, of equal ones the first; None where no row has an effect.
+
+    Example:
+        >>> import pandas as pd
+        >>> largest_row(pd.DataFrame({"mean_delta": [0.5, -2.0, 9.0], "p": [0.2, 0.01, math.nan]}))
+        1
+    """
+    sizes = frame[value].astype(float).abs()
+    tested = sizes.where(frame["p"].notna())
+    chosen = (tested if tested.notna().any() else sizes).fillna(-1.0).to_numpy()
+    return int(chosen.argmax()) if len(chosen) and chosen.max() >= 0 else None
+
+
+def largest(recorder: Recorder, name: str, frame: pd.DataFrame, value: str = "mean_delta") -> int | None:
+    """Keep the largest effect of a table (see :func:`largest_row`), with the interval that allows for the choice.
+
+    The interval is the one that holds for all rows together (``ci_adj_low``, ``ci_adj_high``), kept as
+    ``<name>_ci_adj_low`` and ``<name>_ci_adj_high``: that of the row alone is too narrow for a row picked by its size.
+    A warning says if a row that was not tested is larger, or if none was tested.
+
+    Args:
+        recorder: What keeps it.
+        name: Name of the metric.
+        frame: A table of effects.
+        value: Column of the effect.
+
+    Returns:
+        The place of its row; None, and nothing is kept, where no row has an effect.
+    """
+    return _largest(recorder, name, frame, value, lambda effect, ends: (effect, ends))
+
+
+def largest_size(recorder: Recorder, name: str, frame: pd.DataFrame, value: str = "mean_delta") -> int | None:
     """Keep the size of the largest effect of a table, with its interval in the direction of the effect."""
-    effect, ends = float(row["mean_delta"]), _adjusted(row)
-    if effect < 0:
-        ends = {ADJ_LOW: -ends[ADJ_HIGH], ADJ_HIGH: -ends[ADJ_LOW]}
-    _kept(recorder, name, abs(effect), ends)
+    return _largest(recorder, name, frame, value, _sized)
 
 
-def _adjusted(row: Row) -> dict[str, float]:
-    return {ADJ_LOW: float(row["ci_adj_low"]), ADJ_HIGH: float(row["ci_adj_high"])}
+def _largest(
+    recorder: Recorder, name: str, frame: pd.DataFrame, value: str, kept: Callable[[float, _Ends], tuple[float, _Ends]]
+) -> int | None:
+    place = largest_row(frame, value)
+    if place is None:
+        return None
+    row = frame.iloc[place]
+    effect = float(row[value])
+    _kept(recorder, name, *kept(effect, {ADJ_LOW: float(row["ci_adj_low"]), ADJ_HIGH: float(row["ci_adj_high"])}))
+    larger, tested = int((frame[value].abs() > abs(effect)).sum()), int(frame["p"].notna().sum())
+    if larger:
+        recorder.warn(
+            f"{name} is the largest of the {tested} rows that were tested; {larger} that "
+            f"{'was' if larger == 1 else 'were'} not tested {'is' if larger == 1 else 'are'} larger"
+        )
+    elif not tested and not ("established" in frame and frame["established"].eq(COMPLETE).any()):
+        recorder.warn(f"{name} is the largest of rows of which none was tested, so it has no interval")
+    return place
+
+
+def _sized(effect: float, ends: _Ends) -> tuple[float, _Ends]:
+    return abs(effect), ends if effect >= 0 else {ADJ_LOW: -ends[ADJ_HIGH], ADJ_HIGH: -ends[ADJ_LOW]}
 
 
 def _kept(recorder: Recorder, name: str, value: float, ends: Mapping[str, float]) -> None:

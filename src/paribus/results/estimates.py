@@ -45,7 +45,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"largest_third_difference", "largest third difference", ""),
     (r"max_([a-z]+)_effect", "largest effect of a {0}", ""),
     (r"max_log_odds", "largest log-odds", ""),
-    (r"top_lift", "largest lift", ""),
+    (r"top_lift", "lift of the set that stands out most", ""),
     (r"n_established", "rows established", ""),
     (r"n_primary_drivers", "primary drivers", ""),
     (r"largest_score", "largest attention to the repeat", _SHARE),

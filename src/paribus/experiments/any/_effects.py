@@ -272,8 +272,7 @@ def summed_up(to: Reported, frame: pd.DataFrame, **custom: Any) -> Aggregates:
     known = last[last["mean_delta"].notna()]
     if not len(known):
         return Aggregates(n_samples=len(to.contexts.reported), n_conditions=len(frame), custom=custom)
-    row = known.loc[known["mean_delta"].abs().idxmax()]
-    largest_size(to.recorder, "largest_effect", row)
+    row = known.iloc[largest_size(to.recorder, "largest_effect", known) or 0]
     n = n_established(known)
     if n is not None:
         to.recorder.metric("n_established", float(n))

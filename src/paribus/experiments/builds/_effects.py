@@ -38,7 +38,7 @@ EFFECT_COLUMNS: Mapping[str, str] = {
     "n_clusters": "source builds they come from",
     "p_adj": "p adjusted over the rows of this table",
     "null_percentile": "percentile of mean_delta among like features of the same model, 0 to 100; not a p",
-    "null_low": "2.5 % quantile of the same effect on like features, in this feature's sd",
+    "null_low": "2.5 % quantile of the same effect on like features, rescaled to this feature's sd",
     "null_median": "median of that null",
     "null_high": "97.5 % quantile of that null",
     "mean_delta_z": "the same effect on the pre-activation z",

@@ -26,7 +26,7 @@ class Ablate(Paired):
     """
 
     type: ClassVar[str] = "ablate"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Units ablated alone and the strongest together, against similar units, on any network."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     ranks: ClassVar[bool] = True

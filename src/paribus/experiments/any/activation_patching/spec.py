@@ -50,7 +50,7 @@ class ActivationPatching(Paired):
     """
 
     type: ClassVar[str] = "activation_patching"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Values of the other context of a pair at every layer, head or position, both ways."
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "stats")
     may_lack: ClassVar[tuple[str, ...]] = ()

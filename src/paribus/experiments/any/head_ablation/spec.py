@@ -28,7 +28,7 @@ class HeadAblation(Paired):
     """
 
     type: ClassVar[str] = "head_ablation"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Heads of all layers ablated alone and the first K together, against matched sets."
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = (

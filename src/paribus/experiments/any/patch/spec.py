@@ -29,7 +29,7 @@ class Patch(Paired):
     """
 
     type: ClassVar[str] = "patch"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Values of other contexts patched in at each place, against random donors."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("patch")

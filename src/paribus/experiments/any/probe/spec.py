@@ -25,7 +25,7 @@ class Probe(Generic, WithoutEffectVector):
     """
 
     type: ClassVar[str] = "probe"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     summary: ClassVar[str] = "Linear probes of label and domain at places of any network (observational)."
     ranks: ClassVar[bool] = True

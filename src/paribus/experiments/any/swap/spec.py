@@ -25,7 +25,7 @@ class Swap(Paired):
     """
 
     type: ClassVar[str] = "swap"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Each context with the level that others show, against its own, on any network."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     refused: ClassVar[Mapping[str, str]] = {

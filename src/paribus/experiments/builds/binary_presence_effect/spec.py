@@ -30,7 +30,7 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "binary_presence_effect"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Adds and removes each main-only ability, alone and at each rung of a family."
     bears_on: ClassVar[tuple[str, ...]] = (
         NECESSITY,

@@ -112,8 +112,7 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
         recorder.figure(drawn.titled(title, says, xlabel=x, ylabel="", diverging=True))
     added = frame[frame["direction"] == "add"]
     effects = frame["mean_delta"].dropna()
-    largest = frame.to_dict("records")[int(np.argmax(frame["mean_delta"].abs().fillna(-1.0)))]
-    largest_effect(recorder, "max_effect", largest)
+    largest = frame.to_dict("records")[largest_effect(recorder, "max_effect", frame) or 0]
     own = established(added, level=1 - setup.stats.confidence, value="own_delta", names="own_{}")
     return Aggregates(
         **summed(setup, effects),

@@ -22,7 +22,7 @@ class ConditionalInteractions(InteractionExperiment):
 
     type: ClassVar[str] = "conditional_interactions"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Whether a family, token or weapon changes how pairs interact."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(

@@ -114,8 +114,7 @@ def run(experiment: ConditionalInteractions, setup: BuildSetup, recorder: Record
     recorder.table(Table("conditional_interactions", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
     draw(experiment, recorder, modulator)
     values = frame["third_difference"]
-    largest = frame.iloc[int(np.argmax(values.abs().fillna(-1.0)))]
-    largest_effect(recorder, "largest_third_difference", largest, "third_difference")
+    largest = frame.iloc[largest_effect(recorder, "largest_third_difference", frame, "third_difference") or 0]
     known = values.dropna()
     return Aggregates(
         mean_delta=float(known.mean()),

@@ -215,7 +215,7 @@ def _share_intervals(
 
 
 _COLUMNS = {
-    "base_rate": "share of all contexts that hold it",
+    "base_rate": "share of all contexts that hold it: whose family shows this rung or a higher one",
     "core_share": "share of core contexts that hold it, with its interval core_low to core_high (Wilson's, by build)",
     "tail_share": "share of tail contexts that hold it, with its interval tail_low to tail_high",
     "core_tail_gap": "core_share - tail_share, with its interval gap_low to gap_high (Newcombe's)",
@@ -223,7 +223,7 @@ _COLUMNS = {
     "gap_adj_high": "upper end of it",
     "core_lift_adj_low": "lower end of the interval of core_lift that holds for all rows together (Bonferroni)",
     "core_method": "how the interval was made; none: why there is none; tail_method, gap_method, core_lift_method too",
-    "core_lift": "core_share over base_rate, smoothed, with its interval",
+    "core_lift": "core_share over base_rate, half counts added, which never give its direction",
     "is_tail_marker": "rarer in the core than in the tail (gap_adj_high below 0) and below the coverage threshold",
     "is_primary_driver": "core_lift_adj_low lies above 1, and it is no tail marker; a correlation unless confirmed",
 }

@@ -29,7 +29,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "family_1d_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Dose-response: one family set to each rung in every context."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under=("experiment.family",))

@@ -90,8 +90,7 @@ def run(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder) -> Agg
     shape = curve_shape(experiment, setup, swept, frame)
     draw(experiment, setup, recorder, frame, shape)
     effects = frame["mean_delta"].to_numpy()[1:]
-    largest = int(np.nanargmax(np.abs(effects))) if np.isfinite(effects).any() else 0
-    largest_effect(recorder, "max_effect", frame.iloc[1 + largest])
+    largest = largest_effect(recorder, "max_effect", frame.iloc[1:]) or 0
     return Aggregates(
         mean_delta=float(np.nanmean(effects)),
         std_delta=float(np.nanstd(effects, ddof=1)) if np.isfinite(effects).sum() > 1 else 0.0,
@@ -208,7 +207,7 @@ def draw(
     drawn = Figure.of("dose_response", "rung_deltas", name="dose_response", **roles)
     says = (
         "Mean change of the activation against the baseline in the same contexts, with its interval; hatched: the "
-        "same change of like features of this model, in this feature's sd."
+        "same change of like features of this model, rescaled to this feature's sd."
     )
     looks = {
         "xlabel": f"{experiment.family} (AP)",

@@ -29,7 +29,7 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "family_2d_heatmap"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Two families varied together: activation and interaction in every cell."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (

@@ -126,11 +126,9 @@ def run(experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder) -> A
     draw(experiment, recorder, grid)
     enough = frame["n"] >= experiment.min_n
     peak = int(np.argmax(frame["mean_activation"].where(enough, -np.inf))) if enough.any() else None
-    cross = frame["interaction"].abs().where(frame["n_interaction"] >= experiment.min_n)
-    largest = int(np.argmax(cross.fillna(-1.0))) if cross.notna().any() else None
+    crossed = frame.assign(interaction=frame["interaction"].where(frame["n_interaction"] >= experiment.min_n))
+    largest = largest_effect(recorder, "max_interaction", crossed, "interaction")
     effects = frame["interaction"].dropna()
-    if largest is not None:
-        largest_effect(recorder, "max_interaction", frame.iloc[largest], "interaction")
     return Aggregates(
         **summed(setup, effects),
         n_conditions=int((frame["n"] > 0).sum()),

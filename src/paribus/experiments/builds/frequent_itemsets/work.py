@@ -42,6 +42,7 @@ from paribus.experiments.builds._standing import (
 from paribus.experiments.builds.frequent_itemsets.spec import FrequentItemsets
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import picked
 from paribus.measure.design import Design
 from paribus.methods.contrast import to_baseline
 from paribus.results.columns import MADE
@@ -108,7 +109,7 @@ def run(experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder) -> 
     confirmed = confirm(experiment, setup, recorder, sets[: experiment.top], frame) if experiment.confirm else None
     draw(experiment, recorder, frame, confirmed)
     significant = associated(frame, 1 - setup.stats.confidence)
-    recorder.metric("top_lift", float(frame["lift"].iloc[0]))
+    picked(recorder, "top_lift", *(float(frame[name].iloc[0]) for name in ("lift", "lift_adj_low", "lift_adj_high")))
     return Aggregates(
         mean_delta=None if confirmed is None else float(confirmed["mean_delta"].mean()),
         std_delta=None if confirmed is None or len(confirmed) < 2 else float(confirmed["mean_delta"].std(ddof=1)),
@@ -232,12 +233,12 @@ _COLUMNS = {
     "support": "share of all contexts that hold it",
     "support_high": "share of the high contexts that hold it",
     "support_rest": "share of all others, zeros included, that hold it",
-    "lift": "share among the high contexts over the share among all, half counts added",
+    "lift": "share among the high contexts over the share among all, half counts added, which never give its direction",
     "lift_low": "lower end of its interval by source build",
     "lift_high": "upper end",
     "lift_method": MADE,
     "lift_adj_low": "lower end of the interval that holds for all sets of the table together (Bonferroni)",
-    "odds_ratio": "odds of the set among high contexts over the odds among the others, half counts added",
+    "odds_ratio": "odds of the set among high contexts over the odds among the others, half counts added, which never give its direction",
     "odds_adj_low": "lower end of the interval that holds for all sets of the table together; beside p_adj",
     "z": "hypergeometric z of the number of high contexts that hold it",
     "p": "permutation p of whole source builds (unit=row: of one random context of each), for this set alone",

@@ -72,7 +72,7 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
     swaps = swap_weapons(experiment, setup, recorder)
     custom: dict[str, Any] = {"skipped": False}
     n_groups = 0
-    headline: list[pd.Series[Any]] = []
+    headline: list[pd.DataFrame] = []
     for sort in experiment.sorts():
         groups = WeaponGroups.read(setup, sort)
         if not groups.known.any():
@@ -81,16 +81,15 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
         observed, swapped = tables(experiment, part, recorder, groups, means, n, swaps)
         draw(experiment, recorder, sort, observed, swapped)
         custom |= _top(TABLES[sort], sort, observed, swapped, 1 - setup.stats.confidence)
-        headline.append(swapped.iloc[0])
+        headline.append(swapped)
         n_groups += len(swapped)
     unknown = int((~WeaponGroups.read(setup, "kit").known).sum())
     if unknown:
         recorder.warn(f"left out of the groups: {counted(unknown, 'weapon')} of unknown kit")
-    strongest = max(headline, key=lambda row: abs(row["mean_delta"]), default=None)
-    if strongest is not None:
-        largest_effect(recorder, "max_kit_effect", strongest)
+    effects = pd.concat(headline, ignore_index=True) if headline else pd.DataFrame({"mean_delta": [], "p": []})
+    largest = largest_effect(recorder, "max_kit_effect", effects)
     return Aggregates(
-        mean_delta=None if strongest is None else float(strongest["mean_delta"]),
+        mean_delta=None if largest is None else float(effects["mean_delta"].iloc[largest]),
         n_samples=len(setup.contexts),
         n_conditions=n_groups,
         **base_numbers(setup),

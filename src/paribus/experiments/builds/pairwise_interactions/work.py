@@ -140,9 +140,7 @@ def aggregates(
 ) -> Aggregates:
     """Return the largest interaction and how many pairs have each label."""
     values = pairs["interaction_activation"]
-    largest = int(np.argmax(values.abs().fillna(-1.0)))
-    row = pairs.iloc[largest]
-    largest_effect(recorder, "largest_interaction", row, "interaction_activation")
+    row = pairs.iloc[largest_effect(recorder, "largest_interaction", pairs, "interaction_activation") or 0]
     counts = pairs["label"].value_counts()
     kinds = ("synergy", "redundancy", "output_nonlinearity", "third_order", "none", "untested")
     known = values.dropna()

@@ -94,10 +94,7 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     seen = influence["mean_delta"].ne(0) | observed["role"].ne("none").to_numpy()
     open_ = influence[influence["standing"].isin([UNDECIDED, UNMEASURED]) & seen]
     effects = influence["mean_delta"].dropna()
-    if len(effects):
-        largest_size(recorder, "max_effect", influence.iloc[int(influence["mean_delta"].abs().argmax())])
-    else:
-        recorder.metric("max_effect", 0.0)
+    largest_size(recorder, "max_effect", influence)
     return Aggregates(
         **summed(setup, effects),
         n_conditions=len(units),
@@ -192,9 +189,10 @@ _LOG_ODDS_ENDS = ("log_odds_low", "log_odds_high", "log_odds_adj_low", "log_odds
 
 
 _OBSERVED = {
+    "support": "share of contexts that hold it: whose family shows this rung or a higher one",
     "support_high": "share of high contexts that hold it",
     "support_rest": "share of all other contexts that hold it",
-    "log_odds": "log odds ratio of presence, high against all others, half counts added",
+    "log_odds": "log odds ratio of presence, high against all others, half counts added, which never give its direction",
     "log_odds_low": "lower end of its interval by source build",
     "log_odds_method": MADE,
     "log_odds_adj_low": "lower end of the interval that holds for all rows together (Bonferroni); beside p_adj",

@@ -18,6 +18,7 @@ from paribus.experiments.builds._weapon_swaps import skipped
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.weapon_group_analysis.spec import WeaponGroupAnalysis
 from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.headline import largest_size
 from paribus.results.columns import MADE
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table, ends
@@ -68,8 +69,9 @@ def run(experiment: WeaponGroupAnalysis, setup: BuildSetup, recorder: Recorder) 
     draw(experiment, recorder, frame)
     found = associated(frame, 1 - setup.stats.confidence)
     more, less = found & (frame["odds_ratio"] > 1), found & (frame["odds_ratio"] < 1)
-    if len(frame):
-        recorder.metric("max_log_odds", float(np.log(frame["odds_ratio"]).abs().max()))
+    odds = {"log_odds": "odds_ratio", "ci_adj_low": "odds_adj_low", "ci_adj_high": "odds_adj_high"}
+    logs = frame.assign(**{name: np.log(frame[of].astype(float)) for name, of in odds.items()})
+    largest_size(recorder, "max_log_odds", logs, "log_odds")
     return Aggregates(
         n_samples=len(rows),
         n_conditions=len(frame),
@@ -179,8 +181,8 @@ _COLUMNS = {
     "n_high": "those of them that are high",
     "share_high": "share of the high contexts that hold the weapon",
     "share_low": "share of the low contexts that hold it",
-    "lift": "share among the high contexts over the share among both groups, half counts added",
-    "odds_ratio": "odds of the weapon among high contexts over its odds among low ones, half counts added",
+    "lift": "share among the high contexts over the share among both groups, half counts added, which never give its direction",
+    "odds_ratio": "odds of the weapon among high contexts over its odds among low ones, half counts added, which never give its direction",
     "odds_low": "lower end of its interval by source build",
     "odds_high": "upper end",
     "odds_method": MADE,

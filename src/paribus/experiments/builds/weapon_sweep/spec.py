@@ -28,7 +28,7 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
 
     type: ClassVar[str] = "weapon_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Weapons as used (correlation) beside every weapon swapped into the same builds."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("weapon_swaps", ("weapon",))

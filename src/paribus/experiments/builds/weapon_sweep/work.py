@@ -165,8 +165,7 @@ def sum_up(
     found, swapped = dominant(stats), frame.set_index("weapon")
     gaps = frame["confounding_gap"].abs()
     largest = None if gaps.isna().all() else int(np.nanargmax(gaps))
-    top = frame.iloc[0]
-    largest_effect(recorder, "max_swap_effect", top)
+    top = frame.iloc[largest_effect(recorder, "max_swap_effect", frame) or 0]
     return Aggregates(
         mean_delta=float(top["mean_delta"]),
         std_delta=float(frame["mean_delta"].std(ddof=1)) if len(frame) > 1 else 0.0,

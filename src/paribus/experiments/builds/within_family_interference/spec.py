@@ -28,7 +28,7 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "within_family_interference"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     summary: ClassVar[str] = "Removes a family's lower token while the higher stays."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(

@@ -113,18 +113,14 @@ def run(experiment: WithinFamilyInterference, setup: BuildSetup, recorder: Recor
     recorder.figure(drawn.titled("Taking a lower token away while a higher one stays", says, **looks))
     found = frame[beyond_least(setup, frame)]
     effects = frame["mean_delta"].dropna()
-    largest = float(effects.abs().max()) if len(effects) else 0.0
-    if len(effects):
-        largest_size(recorder, "max_effect", frame.iloc[int(frame["mean_delta"].abs().argmax())])
-    else:
-        recorder.metric("max_effect", 0.0)
+    largest = largest_size(recorder, "max_effect", frame)
     return Aggregates(
         **summed(setup, effects),
         n_conditions=int((frame["n"] > 0).sum()),
         custom={
             "interference_detected": bool(len(found)),
             "interfering_tokens": [f"{f}_{r}" for f, r in zip(found["family"], found["lower_rung"], strict=True)],
-            "largest_abs_delta": largest,
+            "largest_abs_delta": None if largest is None else float(abs(frame["mean_delta"].iloc[largest])),
         },
     )
 
