@@ -155,8 +155,7 @@ def _intervals(
 
     ``counts`` holds each cluster's share [clusters, items] of each total. The half counts enter the variance as in
     Woolf's formula (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain. Half a count weighs
-    more in the smaller group (Sweeting, Sutton and Lambert 2004): where it alone gives a direction, or turns that of the
-    counts, there is none.
+    more in the smaller group (Sweeting, Sutton and Lambert 2004): a direction that it gives or turns is none.
     """
     as_counted = [part.sum(axis=0) for part in counts]
     totals = [total + SMOOTHING for total in as_counted]

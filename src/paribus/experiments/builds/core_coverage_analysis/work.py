@@ -223,7 +223,7 @@ _COLUMNS = {
     "gap_adj_high": "upper end of it",
     "core_lift_adj_low": "lower end of the interval of core_lift that holds for all rows together (Bonferroni)",
     "core_method": "how the interval was made; none: why there is none; tail_method, gap_method, core_lift_method too",
-    "core_lift": "core_share over base_rate, half counts added, which never give its direction",
+    "core_lift": "core_share over base_rate, half counts added; direction as counted",
     "is_tail_marker": "rarer in the core than in the tail (gap_adj_high below 0) and below the coverage threshold",
     "is_primary_driver": "core_lift_adj_low lies above 1, and it is no tail marker; a correlation unless confirmed",
 }

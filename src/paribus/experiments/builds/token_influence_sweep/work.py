@@ -192,7 +192,7 @@ _OBSERVED = {
     "support": "share of contexts that hold it: whose family shows this rung or a higher one",
     "support_high": "share of high contexts that hold it",
     "support_rest": "share of all other contexts that hold it",
-    "log_odds": "log odds ratio of presence, high against all others, half counts added, which never give its direction",
+    "log_odds": "log odds ratio of presence, high against all others, half counts added; direction as counted",
     "log_odds_low": "lower end of its interval by source build",
     "log_odds_method": MADE,
     "log_odds_adj_low": "lower end of the interval that holds for all rows together (Bonferroni); beside p_adj",
