@@ -171,6 +171,11 @@ class Together(Intervention):
         if any(isinstance(one, Together) for one in self.edits):
             raise ExperimentError("Together.edits: must be edits of single sites")
 
+    @classmethod
+    def at_sites(cls, edits: tuple[Intervention | None, ...]) -> Intervention:
+        """Return the edits of an engine's sites as one; where there is a single site, its own edit."""
+        return edits[0] if len(edits) == 1 and edits[0] is not None else cls(edits)
+
     def forward(self, h: Tensor) -> Tensor:
         """Return what is done to the first site's value."""
         return h.clone() if self.edits[0] is None else self.edits[0].forward(h)

@@ -79,12 +79,8 @@ class Donated(ActUnits):
             by_site.setdefault(str(self.places[index].site), []).append(self.places[index])
         if not by_site:
             return Identity()
-        edits = tuple(self._edit(by_site[site], columns) if site in by_site else None for site in self.sites)
-        if len(edits) > 1:
-            return Together(edits)
-        (edit,) = edits
-        assert edit is not None
-        return edit
+        edits = (self._edit(by_site[site], columns) if site in by_site else None for site in self.sites)
+        return Together.at_sites(tuple(edits))
 
     def _edit(self, places: Sequence[Place], columns: Ints) -> Intervention:
         """Return the edit of some places of one site; heads at the same positions are given together."""

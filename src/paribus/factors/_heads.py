@@ -122,15 +122,9 @@ class LayeredHeads(ActUnits):
         for one in np.flatnonzero(off):
             index, number = self.heads[one]
             by_layer.setdefault(index, []).extend(range(number * self.size, (number + 1) * self.size))
-        edits = tuple(
-            self._edit(index, by_layer[index], columns) if index in by_layer else None
-            for index in range(len(self.places))
-        )
-        if len(edits) > 1:
-            return Together(edits)
-        (edit,) = edits
-        assert edit is not None
-        return edit
+        layers = range(len(self.places))
+        edits = (self._edit(layer, by_layer[layer], columns) if layer in by_layer else None for layer in layers)
+        return Together.at_sites(tuple(edits))
 
     def _edit(self, index: int, channels: list[int], columns: Ints) -> Intervention:
         place, wanted = self.places[index], torch.tensor(channels)

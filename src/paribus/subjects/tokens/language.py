@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,15 +182,28 @@ def _next_tokens(ids: Tensor, mask: Tensor) -> Targets:
     return Targets(positions.astype(np.int64), np.where(both, ids[:, 1:].numpy(), 0).reshape(n, width))
 
 
-def _lines(handle: Iterable[str], path: str) -> Iterable[Line]:
+def json_lines(handle: Iterable[str], path: str, hint: str = "") -> Iterator[tuple[int, str, Any]]:
+    """Yield number, place and content of the lines of a file, one JSON value each; empty ones are left out.
+
+    Args:
+        handle: The lines.
+        path: What the file is called.
+        hint: What else the file may be, where a line is no JSON.
+
+    Raises:
+        DataError: If one is none.
+    """
     for number, text in enumerate(handle, start=1):
-        if not text.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            found = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise DataError(f"{where}: is no JSON ({error})") from None
+        if text.strip():
+            where = f"{path}, line {number}"
+            try:
+                yield number, where, json.loads(text)
+            except (json.JSONDecodeError, RecursionError) as error:
+                raise DataError(f"{where}: is no JSON ({error}){hint}") from None
+
+
+def _lines(handle: Iterable[str], path: str) -> Iterable[Line]:
+    for number, where, found in json_lines(handle, path):
         if not isinstance(found, Mapping) or not _are_ids(found.get("ids")):
             raise DataError(f'{where}: needs an object with whole numbers in "ids"')
         answer, against = found.get("answer"), found.get("against", [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import numpy as np
 from paribus.errors import DataError
 from paribus.spec import path_of
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.language import Line, made_of, small_file
+from paribus.subjects.tokens.language import Line, json_lines, made_of, small_file
 from paribus.subjects.tokens.subject import CORRUPTED, END
 from paribus.subjects.tokens.tokenizer import Tokenizer
 
@@ -119,14 +118,7 @@ def _rows(spec: PromptPairs) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield where, {name: value for name, value in row.items() if value != ""}
         return
     with file.open(encoding="utf-8") as handle:
-        for number, text in enumerate(handle, start=1):
-            if not text.strip():
-                continue
-            where = f"{spec.path}, line {number}"
-            try:
-                found = json.loads(text)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{where}: is no JSON ({error}); a CSV file must be called .csv") from None
+        for _, where, found in json_lines(handle, spec.path, "; a CSV file must be called .csv"):
             if not isinstance(found, dict):
                 raise DataError(f"{where}: needs an object with the two prompts")
             yield where, found
