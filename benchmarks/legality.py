@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from paribus import seeds
 from paribus.subjects.builds.constraints import ConstraintsSpec
 from paribus.subjects.builds.edits import Edits, families_present
 from paribus.subjects.builds.enforcement import Constraints, pairs_seen
-from paribus.subjects.builds.families import FAMILIES, MAIN_ONLY
+from paribus.subjects.builds.families import FAMILIES, MAIN_AP, MAIN_ONLY, N_SUBS, SUB_AP
 from paribus.subjects.builds.generated import BuildsGenerated
-from paribus.subjects.builds.legality import feasible_points
+from paribus.subjects.builds.legality import N_DOUBLE_SUBS
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, States
 from paribus.subjects.builds.tokens import capstones, decode_build
 
@@ -37,6 +38,59 @@ def random_edit(edits: Edits, states: States, rng: np.random.Generator) -> State
     if kind == 4:
         return edits.remove_where(states, rng.random((*states.shape, len(FAMILIES))) < 0.1)
     return edits.swap_weapon(edits.close_context(states), rng.integers(0, edits.weapons.size, states.shape))
+
+
+def feasible_points(ap: tuple[int, ...], free_mains: int, *, doubled: bool = False) -> bool:
+    """Return whether stacking families can reach ``ap`` (AP of each) with so many free mains.
+
+    Args:
+        ap: Ability points asked of each family.
+        free_mains: Main slots not taken by main-only abilities, 0 to 3.
+        doubled: Whether Ability Doubler is in the build.
+
+    Example:
+        >>> feasible_points((57,), 0), feasible_points((3,), 0)
+        (False, True)
+    """
+    return _fits(tuple(sorted((points for points in ap if points > 0), reverse=True)), free_mains, doubled)
+
+
+@lru_cache(maxsize=1 << 18)
+def _fits(ap: tuple[int, ...], free_mains: int, doubled: bool) -> bool:
+    if not doubled:
+        needed = _least_subs(ap, free_mains)
+        return needed is not None and needed <= N_SUBS
+    return _least_singles(ap, free_mains, N_DOUBLE_SUBS) <= N_SUBS - N_DOUBLE_SUBS
+
+
+@lru_cache(maxsize=1 << 18)
+def _least_subs(ap: tuple[int, ...], mains: int) -> int | None:
+    """Fewest subs over all choices of mains; None once it is clear that nine cannot be enough."""
+    if not ap:
+        return 0
+    if sum(ap) > MAIN_AP * mains + SUB_AP * N_SUBS:
+        return None
+    found = []
+    for m in range(mains + 1):
+        rest = _least_subs(ap[1:], mains - m)
+        if rest is not None:
+            found.append(rest + _subs_for(ap[0] - MAIN_AP * m))
+    return min(found, default=None)
+
+
+@lru_cache(maxsize=1 << 18)
+def _least_singles(ap: tuple[int, ...], mains: int, doubles: int) -> int:
+    if not ap:
+        return 0
+    return min(
+        _least_singles(ap[1:], mains - m, doubles - d) + max(0, _subs_for(ap[0] - MAIN_AP * m) - 2 * d)
+        for m in range(mains + 1)
+        for d in range(doubles + 1)
+    )
+
+
+def _subs_for(ap: int) -> int:
+    return max(0, -(-ap // SUB_AP))
 
 
 def independently_legal(codes: np.ndarray, edits: Edits) -> bool:

@@ -2,11 +2,12 @@ import itertools
 
 import numpy as np
 import pytest
+from benchmarks.legality import feasible_points
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paribus.subjects.builds.families import DEFAULT_RUNGS, MAIN_ONLY, STACKING
-from paribus.subjects.builds.legality import feasible_points, legal, total_points
+from paribus.subjects.builds.legality import legal, total_points
 from paribus.subjects.builds.tokens import encode_build
 from paribus.subjects.builds.vocabulary import Vocabulary
 

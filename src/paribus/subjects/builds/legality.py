@@ -1,4 +1,4 @@
-"""Which states are legal: the exact test of feasibility, one by one and for whole arrays.
+"""Which states are legal: the exact test of feasibility, for whole arrays of states.
 
 A state asks for at least its rungs. With ``m_f`` mains on family ``f`` (mains that main-only abilities leave free),
 ``s_f = max(0, ceil((ap_f - 10 m_f) / 3))`` subs are needed; the state is feasible if some choice of mains needs at most
@@ -20,55 +20,6 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 
 N_MAINS = len(PIECES)
 N_DOUBLE_SUBS = 3
-
-
-def feasible_points(ap: tuple[int, ...], free_mains: int, *, doubled: bool = False) -> bool:
-    """Return whether stacking families can reach ``ap`` (AP of each) with so many free mains.
-
-    Args:
-        ap: Ability points asked of each family.
-        free_mains: Main slots not taken by main-only abilities, 0 to 3.
-        doubled: Whether Ability Doubler is in the build.
-
-    Example:
-        >>> feasible_points((57,), 0), feasible_points((3,), 0)
-        (False, True)
-    """
-    return _fits(tuple(sorted((points for points in ap if points > 0), reverse=True)), free_mains, doubled)
-
-
-@lru_cache(maxsize=1 << 18)
-def _fits(ap: tuple[int, ...], free_mains: int, doubled: bool) -> bool:
-    if not doubled:
-        needed = _least_subs(ap, free_mains)
-        return needed is not None and needed <= N_SUBS
-    return _least_singles(ap, free_mains, N_DOUBLE_SUBS) <= N_SUBS - N_DOUBLE_SUBS
-
-
-@lru_cache(maxsize=1 << 18)
-def _least_subs(ap: tuple[int, ...], mains: int) -> int | None:
-    """Fewest subs over all choices of mains; None once it is clear that nine cannot be enough."""
-    if not ap:
-        return 0
-    if sum(ap) > MAIN_AP * mains + SUB_AP * N_SUBS:
-        return None
-    found = []
-    for m in range(mains + 1):
-        rest = _least_subs(ap[1:], mains - m)
-        if rest is not None:
-            found.append(rest + _units(ap[0] - MAIN_AP * m))
-    return min(found, default=None)
-
-
-@lru_cache(maxsize=1 << 18)
-def _least_singles(ap: tuple[int, ...], mains: int, doubles: int) -> int:
-    if not ap:
-        return 0
-    return min(
-        _least_singles(ap[1:], mains - m, doubles - d) + max(0, _units(ap[0] - MAIN_AP * m) - 2 * d)
-        for m in range(mains + 1)
-        for d in range(doubles + 1)
-    )
 
 
 def _units(ap: int) -> int:
