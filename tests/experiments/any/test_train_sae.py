@@ -208,6 +208,12 @@ def test_an_object_of_a_notebook_can_be_trained_on(tmp_path, monkeypatch):
         result.aggregates.custom["place"] == "gate.output"
         and "held-out vectors" in result.aggregates.custom["summary"][0]
     )
+    (said,) = (warning for warning in result.diagnostics.warnings if "object of a notebook" in warning)
+    assert "autoencoder_1" in said and "the place gate.output" in said
+    (kept,) = tmp_path.rglob("autoencoder_1*")
+    words = ["experiment=scan_features", f"experiment.path={kept}", "experiment.place=gate.output"]
+    scan = paribus.run([*words, "tracking=off", "experiment.n_effects=0"], model=Map(), data=contexts(120))
+    assert len(scan.tables["features"].frame) == 8
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.train_sae import TrainSAE
 from paribus.measure.executor import Executor
 from paribus.models.autoencoders import packed, random_sae
+from paribus.models.handed import HandedModel
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.state import state_digest
 from paribus.results.schema import Aggregates
@@ -158,6 +159,12 @@ def _publish(
     for number, (at, one) in enumerate({**before, site: sae}.items(), 1):
         recorder.workspace.save(autoencoder_name(number), {**packed(one), "site": at})
         recorder.workspace.publish(autoencoder_name(number))
+    if isinstance(setup.architecture, HandedModel):
+        recorder.warn(
+            "model=tracked cannot take a network that was an object of a notebook. To use the autoencoder hand the "
+            f"network over again, and name the file {autoencoder_name(1)} of this run's checkpoints (experiment.path, "
+            f"feature.path or factor.path) and the place {site}."
+        )
     recorder.table(checkpoint_table(checkpoint.epoch, "the network that the autoencoder reads"))
 
 
