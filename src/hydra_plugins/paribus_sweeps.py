@@ -86,7 +86,7 @@ _store.store(
 _store.store(
     group="hydra/launcher",
     name="ray",
-    node={"_target_": "hydra_plugins.paribus_sweeps.RayLauncher", "init": {}, "remote": {"num_cpus": 1}},
+    node={"_target_": "hydra_plugins.paribus_sweeps.RayLauncher", "init": {}, "remote": {"num_cpus": 1, "num_gpus": 0}},
     provider="paribus",
 )
 _store.store(

@@ -21,8 +21,8 @@ from paribus.config.locate import conf_dir
 from paribus.config.settings import AUTO
 from paribus.errors import ConfigError, ParibusError, one_line
 from paribus.subjects.as_trained import AsTrained
+from paribus.sweep import on_ray, record, signals
 from paribus.sweep import outcome as outcomes
-from paribus.sweep import record, signals
 from paribus.sweep.batch import Batch
 from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
@@ -83,6 +83,8 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
     there = places_for(asked[0])
     number, own = _workers(hydra, asked[0], there)
     _refuse_unwritable(folder, multirun=True)
+    if _launcher(hydra) == on_ray.RAY:
+        on_ray.check(hydra.hydra.launcher.init, hydra.hydra.launcher.remote)
     interrupted, broken = False, None
     started = None
     task = Task(_surroundings(words, asked, sweep, launcher=_launcher(hydra)))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import math
 import os
+import signal
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from paribus.config.locate import conf_dir
-from paribus.errors import ConfigError, one_line
+from paribus.errors import ConfigError, nearest, one_line
 from paribus.running.failures import WORKER
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch, Policy, not_started
@@ -23,6 +28,10 @@ from paribus.sweep.workers.worker import Order, Start, context_of, done, orders
 from paribus.tracking import login
 
 log = logging.getLogger("paribus.sweep")
+
+
+RAY = "hydra_plugins.paribus_sweeps.RayLauncher"
+"""The launcher's name among Hydra's plug-ins."""
 
 
 class OnRay:
@@ -42,15 +51,12 @@ class OnRay:
             remote: Resources of a job as options of a Ray task, such as ``num_cpus`` and ``num_gpus``.
 
         Raises:
-            ConfigError: If the task is not one of the entrypoint's, or Ray is not installed.
+            ConfigError: If the task is not one of the entrypoint's, or see :func:`check`.
         """
         if not isinstance(task, Task) or task.batch is None:
             raise ConfigError("hydra/launcher=ray: runs sweeps of paribus alone")
-        try:
-            import ray  # an optional package
-        except ImportError:
-            raise ConfigError("hydra/launcher=ray: Ray is not installed; pip install 'paribus[ray]'") from None
-        self._ray, self._task, self._batch, self._config = ray, task, task.batch, config
+        self._ray = check(init, remote)
+        self._task, self._batch, self._config = task, task.batch, config
         self._init, self._remote = _plain(init), _plain(remote)
 
     def launch(self) -> None:
@@ -58,7 +64,10 @@ class OnRay:
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
         ray, mine = self._ray, not self._ray.is_initialized()
         if mine:
+            ended_by = signal.getsignal(signal.SIGTERM)
             ray.init(**{"log_to_driver": False, "include_dashboard": False, **self._init})
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, ended_by)  # Ray's own handler would abort the sweep
         try:
             self._run(self._batch)
         finally:
@@ -68,14 +77,17 @@ class OnRay:
     def _run(self, batch: Batch) -> None:
         ray, task, policy = self._ray, self._task, Policy(batch.settings)
         start = ray.put(Start(self._config, conf_dir(), replace(task.surroundings, workers_are_children=False)))
-        # a task that is lost with its process is one failed job; the same command runs it again
-        run = ray.remote(**{"max_retries": 0, "num_cpus": 1, **self._remote})(run_order)
-        todo = orders(batch)
-        room = max(1, int(ray.cluster_resources().get("CPU", 1) / max(self._remote.get("num_cpus", 1), 1e-3)))
+        run = ray.remote(**_options(self._remote))(run_order)
+        todo, needs = orders(batch), asked(self._remote)
         going: dict[Any, Order] = {}
-        with Live(batch, workers=min(room, len(todo))) as live:
+        with Live(batch, workers=min(max(1, room(ray.nodes(), needs)), len(todo))) as live:
             while todo or going:
-                while todo and len(going) < room and policy.stopped is None:
+                places = room(ray.nodes(), needs)  # nodes come and go
+                if not places and todo:
+                    live.heard(
+                        f"no node of the Ray cluster has room for a job ({_said(needs)}): waits for one that has"
+                    )
+                while todo and len(going) < max(1, places) and policy.stopped is None:
                     if todo[0].last and any(not order.last for order in going.values()):
                         break
                     order = replace(todo.pop(0), waits=True)
@@ -100,6 +112,64 @@ class OnRay:
             sweep = self._task.surroundings.sweep
             return Outcome(outcomes.FAILED, order.words, sweep, message=message, kind=WORKER, number=order.number)
         return replace(ended, number=order.number)
+
+
+def check(init: Any, remote: Any) -> Any:
+    """Return the package ``ray``, if it can be started with these arguments; nothing is started.
+
+    Raises:
+        ConfigError: If Ray is not installed, or knows no such argument of ``ray.init`` or option of a task.
+    """
+    try:
+        import ray  # an optional package
+    except ImportError:
+        raise ConfigError("hydra/launcher=ray: Ray is not installed; pip install 'paribus[ray]'") from None
+    known = [name for name in inspect.signature(ray.init).parameters if name != "kwargs"]
+    for name in _plain(init):
+        if name not in known and not name.startswith("_"):
+            raise ConfigError(f"hydra.launcher.init.{name}: ray.init has no such argument; {nearest(name, known)}")
+    try:
+        ray.remote(**_options(_plain(remote)))(run_order)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"hydra.launcher.remote: {one_line(str(error))}") from None
+    return ray
+
+
+def _options(remote: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a task; one that is lost with its process is a failed job, which the same command runs."""
+    return {"max_retries": 0, "num_cpus": 1, **remote}
+
+
+def asked(remote: Mapping[str, Any]) -> dict[str, float]:
+    """Return how much of each resource of a node a job takes, by Ray's names of them.
+
+    Example:
+        >>> asked({"num_cpus": 2, "num_gpus": 0.5, "resources": {"disk": 1}})
+        {'CPU': 2, 'GPU': 0.5, 'disk': 1}
+        >>> asked({"num_cpus": 0})  # one for each processor, rather than without end
+        {'CPU': 1}
+    """
+    said = {"CPU": remote.get("num_cpus", 1), "GPU": remote.get("num_gpus"), "memory": remote.get("memory")}
+    takes = {name: amount for name, amount in {**said, **(remote.get("resources") or {})}.items() if amount}
+    return takes or {"CPU": 1}
+
+
+def room(nodes: Iterable[Mapping[str, Any]], needs: Mapping[str, float]) -> int:
+    """Return how many jobs the nodes of a cluster (``ray.nodes()``) can run at once: no job is spread over two.
+
+    Example:
+        >>> room([{"Alive": True, "Resources": {"CPU": 3.0}}] * 2, {"CPU": 2})
+        2
+    """
+    return sum(
+        min(math.floor(node["Resources"].get(name, 0.0) / amount + 1e-9) for name, amount in needs.items())
+        for node in nodes
+        if node["Alive"]
+    )
+
+
+def _said(needs: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {amount:g}" for name, amount in needs.items())
 
 
 def _plain(node: Any) -> dict[str, Any]:

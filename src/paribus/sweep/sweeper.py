@@ -19,6 +19,7 @@ from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch, Policy, not_started
 from paribus.sweep.live import Live
 from paribus.sweep.loader import NUMBER, NumberedLoader, SweepLoader, run_one
+from paribus.sweep.on_ray import RAY
 from paribus.sweep.processors import one_gpu
 from paribus.sweep.task import Task
 
@@ -28,7 +29,7 @@ HERE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 OURS = (
     HERE,
     "hydra_plugins.paribus_sweeps.WorkersLauncher",
-    "hydra_plugins.paribus_sweeps.RayLauncher",
+    RAY,
 )
 """Launchers that take the jobs from the batch or run in this process."""
 ON_THIS_MACHINE = (
