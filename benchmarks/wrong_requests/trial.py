@@ -25,6 +25,8 @@ LONGEST_WAIT = 400.0
 """Seconds after which there is no answer, whatever was done."""
 MEMORY = 600 * 2**20
 """Bytes that a refusal may take beyond what the process had when it was forked."""
+REPORTING = ("doctor", "verify")
+"""Verbs that look at something and say by exit code 1 that it is not well."""
 LONGEST = 900
 """Characters of a line that is still clear."""
 
@@ -84,7 +86,8 @@ def problems(request: Wrong, answer: Answer) -> list[str]:
         return [f"no answer after {answer.seconds:.0f} s of work"]
     if answer.code == 0 and request.may_hold:
         return [f"took {answer.bytes / 2**20:.0f} MiB"] if answer.bytes > 2 * MEMORY else []
-    if answer.code != 2 and not (request.may_hold and request.words[:1] == ("doctor",) and answer.code == 1):
+    found_fault = answer.code == 1 and not answer.err and request.words[0] in REPORTING
+    if answer.code != 2 and not (request.may_hold and found_fault):
         found.append(f"exit code {answer.code}")
     lines = [line for line in answer.err.splitlines() if line.strip()]
     if re.search(r"cannot be set up: (Name|Attribute|Key|Index|Type|Assertion|UnboundLocal)Error", answer.err):

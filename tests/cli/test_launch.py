@@ -130,6 +130,13 @@ def test_own_output_folders_with_odd_names(program):
     assert [f.name for f in job_folders(program.folder / "my sweep, (1)")] == ["0", "1"]
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "new/" + "x" * 300, "x" * 5000])
+def test_an_output_folder_with_a_name_that_no_folder_can_have_is_refused(program, name):
+    assert program("-m", "seed=1,2", f"hydra.sweep.dir={name}") == 2
+    assert "hydra.sweep.dir" in program.err and "too long" in program.err and not [*program.folder.glob("new*")]
+    assert program(f"hydra.run.dir={name}") == 2
+
+
 def test_a_folder_used_twice_does_not_mix_two_sweeps(program):
     assert program("-m", "seed=range(4)", "experiment.do=raise", "hydra.sweep.dir=same") == 1
     assert program("-m", "seed=range(2)", "hydra.sweep.dir=same") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -292,10 +293,12 @@ def _refuse_unwritable(folder: Path, *, multirun: bool) -> None:
         ConfigError: If it cannot.
     """
     key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
-    there = next(place for place in (folder, *folder.parents) if place.exists())
     try:
+        there = next(place for place in (folder, *folder.parents) if place.exists())
         if not there.is_dir():
             raise NotADirectoryError(f"{there} is not a folder")
+        if max(len(os.fsencode(part)) for part in folder.parts) > os.pathconf(there, "PC_NAME_MAX"):
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:

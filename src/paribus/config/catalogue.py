@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from paribus.config import installed
-from paribus.config.locate import conf_dir, target_object
+from paribus.config.locate import conf_dir, own_folders, target_object
 from paribus.errors import ConfigError, nearest
 from paribus.spec import OWN, Spec
 
@@ -75,10 +75,7 @@ def folders(config_dirs: Sequence[str | Path] = ()) -> list[Path]:
     Raises:
         ConfigError: If one of the user's does not exist.
     """
-    for folder in config_dirs:
-        if not Path(folder).is_dir():
-            raise ConfigError(f"--config-dir {folder}: there is no such folder")
-    return [conf_dir(), *installed.folders(), *map(Path, config_dirs)]
+    return [conf_dir(), *installed.folders(), *own_folders(config_dirs)]
 
 
 def groups(config_dirs: Sequence[str | Path] = ()) -> list[str]:

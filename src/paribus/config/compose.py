@@ -15,7 +15,7 @@ from paribus.config.checked import Checker
 from paribus.config.composed import Composed
 from paribus.config.expand import expand
 from paribus.config.job import Job
-from paribus.config.locate import conf_dir
+from paribus.config.locate import conf_dir, own_folders
 from paribus.config.quoting import readable
 from paribus.config.refusal import refused
 from paribus.errors import ConfigError, nearest
@@ -92,11 +92,7 @@ class Composer:
         Raises:
             ConfigError: If a folder is not there.
         """
-        folders = [Path(folder) for folder in config_dirs]
-        for folder in folders:
-            if not folder.is_dir():
-                raise ConfigError(f"--config-dir {folder}: there is no such folder")
-        self._loader = hydra_parts.Loader(conf or conf_dir(), folders)
+        self._loader = hydra_parts.Loader(conf or conf_dir(), own_folders(config_dirs))
         self._checker = Checker(self.options, tuple(str(folder) for folder in config_dirs))
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,18 @@ def places() -> tuple[Path, ...]:
     """
     package = Path(__file__).resolve().parents[1]
     return (package / "conf", package.parents[1] / "conf")
+
+
+def own_folders(config_dirs: Sequence[str | Path]) -> list[Path]:
+    """Return the user's folders of options.
+
+    Raises:
+        ConfigError: If one is not there.
+    """
+    for folder in config_dirs:
+        if not os.path.isdir(folder):  # false also for what no folder can be called
+            raise ConfigError(f"--config-dir {folder}: there is no such folder")
+    return [Path(folder) for folder in config_dirs]
 
 
 def conf_dir() -> Path:

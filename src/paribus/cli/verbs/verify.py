@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,9 +35,9 @@ def run(arguments: Sequence[str]) -> int:
     asked = parser.parse_intermixed_args(list(arguments))
     overrides = [name for name in asked.names if "=" in name]
     sets = [read(_file(name)) for name in asked.names if "=" not in name] or [read(each) for each in shipped().values()]
-    folders = [Path(folder).expanduser() for folder in asked.files] or [Path.cwd()]
+    folders = [Path(os.path.expanduser(folder)) for folder in asked.files] or [Path.cwd()]
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise ConfigError(f"verify: --files {folder}: no such folder")
     for published in sets:
         jobs([*published.words({key: Path(name) for key, name in published.files.items()}), *overrides])
@@ -52,7 +53,7 @@ def _file(name: str) -> Path:
     known = shipped()
     if name in known:
         return known[name]
-    if not Path(name).is_file():
+    if not os.path.isfile(name):
         raise ConfigError(f"verify: {name}: neither a set that ships nor a file; {nearest(name, known)}")
     return Path(name)
 
