@@ -191,14 +191,13 @@ class Passes:
     def vectors(self, site: str, columns: Ints) -> Floats:
         """Return the vectors ``[b, d]`` that contexts, unedited, have at a site."""
         cells = self.subject.cells(columns)
-        found: list[Floats] = []
+        found: dict[int, Floats] = {}
 
         def visit(batch: slice, x: Tensor, _: Any) -> None:
-            del found[_place_in(found, batch) :]
-            found.append(x.double().cpu().numpy())
+            found[batch.start] = x.double().cpu().numpy()
 
         self.run(cells, site, visit)
-        return np.concatenate(found)
+        return np.concatenate([found[start] for start in sorted(found)])
 
     def values(self, site: str, columns: Ints) -> Tensor:
         """Return the whole values ``[b, d, *positions]`` that contexts, unedited, have at a site, on the CPU."""
@@ -360,16 +359,6 @@ def _refuse_other_rows(value: Tensor, n: int, site: Site) -> None:
         raise ConfigError(
             f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must hold the examples"
         )
-
-
-def _place_in(found: list[Floats], batch: slice) -> int:
-    """Return how many of the batches so far lie before ``batch``: a repeated one replaces itself."""
-    total = 0
-    for index, one in enumerate(found):
-        if total >= batch.start:
-            return index
-        total += len(one)
-    return len(found)
 
 
 def _tensor(output: Any, network: nn.Module) -> Tensor:
