@@ -166,3 +166,15 @@ def test_a_noisy_slope_has_an_interval_that_holds_it():
     assert custom["slope_per_ap"] == pytest.approx(slopes.mean(), abs=1e-9)
     assert custom["slope_per_ap_low"] < slopes.mean() < custom["slope_per_ap_high"]
     assert custom["slope_per_ap_high"] - custom["slope_per_ap_low"] < 8 * slopes.std() / np.sqrt(len(slopes))
+
+
+def test_gaps_of_rungs_that_few_contexts_show_are_not_the_largest(planted_run):
+    result, _ = planted_run(Family1dSweep(family="SSU", placebo_contexts=0), "noisy", n_builds=300)
+    frame, observed = result.tables["rung_deltas"].frame, result.tables["observed_by_rung"].frame
+    gaps, many = frame["confounding_gap"].abs(), observed["n"] >= 30
+    told = result.aggregates.custom["largest_confounding_gap"]
+    assert many.iloc[0] and many.iloc[1:].any() and not many.all()
+    assert told == gaps[many].iloc[1:].max() < gaps.max(), "of few contexts the gap is chance"
+    few, _ = planted_run(Family1dSweep(family="SSU", placebo_contexts=0), "noisy", n_builds=40)
+    assert few.aggregates.custom["largest_confounding_gap"] is None
+    assert not any("happen to show" in line for line in few.aggregates.custom["summary"])

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from paribus.errors import ConfigError
+from paribus.experiments.base import perform
 from paribus.experiments.builds._high_group import high_group, low_group
 from paribus.experiments.builds._itemsets import gear_sets, presence_of
 from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
+from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.recording import MemoryRecorder
+from paribus.subjects.builds.contexts import Contexts
+from paribus.subjects.builds.generated import BuildsGenerated
+from paribus.subjects.builds.models.planted import Planted
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import decode_build, encode_tokens
 from paribus.subjects.builds.vocabulary import Vocabulary
@@ -121,3 +129,12 @@ def test_the_effect_vector_has_the_same_entries_for_both_halves(planted_run):
     assert np.corrcoef(halves[0].values, halves[1].values)[0, 1] > 0.5
     shuffled = setup.with_activations(*(setup.rng("x").permuted(v) for v in (setup.corpus_measured.f,) * 2))
     assert not np.allclose(experiment.effect_vector(shuffled).values, experiment.effect_vector(setup).values)
+
+
+def test_sets_that_can_be_inserted_nowhere_have_no_mean_effect(planted_run):
+    corpus = BuildsGenerated(n_builds=40, seed=1).load()
+    same = dataclasses.replace(corpus, contexts=Contexts(corpus.contexts.codes[np.zeros(40, int)], np.arange(40)))
+    setup = planted_run.setup("dose")
+    setup = build_setup(data=same, model=Planted(), feature=setup.feature, seed=0, stats=setup.stats)
+    found = perform(FrequentItemsets(confirm=True, top=2, max_itemsets=5), setup, MemoryRecorder()).aggregates
+    assert found.mean_delta is None and found.std_delta is None

@@ -29,7 +29,7 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
 
     type: ClassVar[str] = "family_1d_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Dose-response: one family set to each rung in every context."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("rung_deltas", ("label",), under=("experiment.family",))
@@ -41,8 +41,8 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
             "{slope_per_ap_high:signed}] up to {slope_up_to} AP."
         ),
         Sentence(
-            "Builds that happen to show a rung differ from the intervention by up to "
-            "{largest_confounding_gap:.3g}: what goes along with it, and is not done by it."
+            "Builds that happen to show a rung differ from the intervention by up to {largest_confounding_gap:.3g} "
+            "(rungs that at least 30 contexts show): by what goes along with it, or by chance."
         ),
     )
 

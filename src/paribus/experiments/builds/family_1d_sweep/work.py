@@ -101,10 +101,20 @@ def run(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder) -> Agg
             "family": experiment.family,
             "max_rung_delta": float(effects[largest]),
             "max_rung": plan.levels[1:][largest],
-            "largest_confounding_gap": float(np.nanmax(np.abs(frame["confounding_gap"]), initial=0.0)),
+            "largest_confounding_gap": largest_gap(frame, observed),
             **shape,
         },
     )
+
+
+def largest_gap(frame: pd.DataFrame, observed: pd.DataFrame) -> float | None:
+    """Return the size of the largest confounding gap of the rungs that enough contexts show; None where there is none.
+
+    Of a rung that five builds show the observed difference is mostly chance, and would easily be the largest.
+    """
+    shown = frame["rung"].map(observed.set_index("rung")["n"]) >= LEAST_TESTED
+    gaps = frame.loc[shown & (frame["n"] >= LEAST_TESTED), "confounding_gap"].iloc[1:].abs().dropna()
+    return float(gaps.max()) if shown.iloc[0] and len(gaps) else None
 
 
 def rung_deltas(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder, swept: Swept) -> pd.DataFrame:

@@ -109,10 +109,11 @@ def run(experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder) -> 
     confirmed = confirm(experiment, setup, recorder, sets[: experiment.top], frame) if experiment.confirm else None
     draw(experiment, recorder, frame, confirmed)
     significant = associated(frame, 1 - setup.stats.confidence)
+    inserted = pd.Series(dtype=float) if confirmed is None else confirmed["mean_delta"].dropna()
     picked(recorder, "top_lift", *(float(frame[name].iloc[0]) for name in ("lift", "lift_adj_low", "lift_adj_high")))
     return Aggregates(
-        mean_delta=None if confirmed is None else float(confirmed["mean_delta"].mean()),
-        std_delta=None if confirmed is None or len(confirmed) < 2 else float(confirmed["mean_delta"].std(ddof=1)),
+        mean_delta=float(inserted.mean()) if len(inserted) else None,
+        std_delta=float(inserted.std(ddof=1)) if len(inserted) > 1 else None,
         n_samples=len(setup.contexts),
         n_conditions=len(frame),
         **base_numbers(setup),
