@@ -23,7 +23,7 @@ def measured_once(fig: Figure) -> Iterator[None]:
     Inside, fonts, scales and formatters of the figure stay as they are; panels may move, views and texts may change.
     Laying out and drawing then take about a third less, and every pixel is the same.
     """
-    kept = _Kept()
+    kept = _Kept(fig)
     for axes in fig.axes:
         for axis in (axes.xaxis, axes.yaxis):
             kept.ticks(axis, "width" if axis is axes.xaxis else "height")
@@ -40,7 +40,8 @@ def measured_once(fig: Figure) -> Iterator[None]:
 class _Kept:
     """Methods of single objects, replaced by ones that cache their last result."""
 
-    def __init__(self) -> None:
+    def __init__(self, fig: Figure) -> None:
+        self._fig = fig
         self._replaced: list[tuple[Any, str]] = []
         self._asked: dict[int, Hashable] = {}
 
@@ -76,7 +77,7 @@ class _Kept:
     def text(self, text: Any) -> None:
         """Keep the layout of a text; one that is broken into lines depends on where it stands."""
         if not text.get_wrap():
-            self.keep(text, _LAYOUT, _state_of_text)
+            self.keep(text, _LAYOUT, self._state_of_text)
 
     def ticks(self, axis: Axis, length: str) -> None:
         """Keep the ticks of an axis, and the layouts of their labels, which are made when they are needed first.
@@ -90,9 +91,7 @@ class _Kept:
         """
 
         def own() -> Hashable:
-            panels = axis.axes
-            dpi = panels.get_figure(root=True).dpi  # type: ignore[union-attr]
-            return (*axis.get_view_interval(), getattr(panels.bbox, length), dpi)
+            return (*axis.get_view_interval(), getattr(axis.axes.bbox, length), self._fig.dpi)
 
         def state(_: Any) -> Hashable:
             found = own()
@@ -116,12 +115,11 @@ class _Kept:
         for owner, name in self._replaced:
             vars(owner).pop(name, None)
 
-
-def _state_of_text(text: Text) -> Hashable:
-    return (
-        text.get_text(),
-        text.get_horizontalalignment(),
-        text.get_verticalalignment(),
-        text.get_rotation(),
-        text.get_figure(root=True).dpi,  # type: ignore[union-attr]
-    )
+    def _state_of_text(self, text: Text) -> Hashable:
+        return (
+            text.get_text(),
+            text.get_horizontalalignment(),
+            text.get_verticalalignment(),
+            text.get_rotation(),
+            self._fig.dpi,
+        )

@@ -23,7 +23,7 @@ from paribus.figures import style
 from paribus.figures._measured import measured_once
 
 COMPRESSION = 3
-"""Of PNG, of at most 9: 4 takes half as long again, and saves a seventh of the bytes of a drawing."""
+"""Of PNG, of at most 9: 4 takes three quarters longer, and saves a seventh of the bytes of a drawing."""
 _LESS_THE_ROW_ABOVE = 2
 """The filter of every row: most rows of a drawing are like the one above. To try all five takes longest of all."""
 _INCH = 0.0254
