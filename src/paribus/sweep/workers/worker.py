@@ -24,6 +24,7 @@ from paribus.sweep.loader import SweepLoader, run_one
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.task import Surroundings, Task
 from paribus.sweep.workers.ends import Watch
+from paribus.sweep.workers.printed import in_own_log
 from paribus.tracking import patience
 
 if TYPE_CHECKING:
@@ -125,8 +126,13 @@ def done(order: Order, start: Start, context: HydraContext) -> Outcome:
     sweep = start.surroundings.sweep
     lost = Outcome(outcomes.FAILED, order.words, sweep, number=order.number, message="it left no outcome")
     task = Task(replace(start.surroundings, waits=order.waits))
+
+    def run(config: DictConfig) -> None:
+        with in_own_log():
+            task(config)
+
     try:
-        folder = run_one(context, start.master, task, order.number, order.words)
+        folder = run_one(context, start.master, run, order.number, order.words)
     except KeyboardInterrupt:
         return replace(lost, status=outcomes.INTERRUPTED, message="interrupted")
     except Exception as error:  # the job itself never raises: this is an error of its folder, or of Hydra
@@ -134,13 +140,11 @@ def done(order: Order, start: Start, context: HydraContext) -> Outcome:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        sys.stdout.flush()
-        sys.stderr.flush()
     return outcomes.read(folder) or lost
 
 
 def _write_to(path: Path) -> None:
-    """Redirect all printed output to a file."""
+    """Redirect what is printed between jobs to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     sys.stdout.flush()
