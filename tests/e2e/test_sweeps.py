@@ -157,7 +157,7 @@ def test_a_sweep_waits_for_a_store_that_a_stopped_process_keeps_locked(tracked_w
         other.kill()
     out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, out
-    logs = "".join(log.read_text() for log in tracked_workdir.rglob("worker_*.log"))
+    logs = "".join(log.read_text() for log in tracked_workdir.rglob("paribus.log"))
     assert "mlflow.db is locked: another process writes" in logs and "is not locked any more" in logs
     assert sorted(sweep.finished().values()) == [1] * 6
     assert {run.status for run in sweep.runs()} == {"FINISHED"}
