@@ -92,6 +92,25 @@ def test_a_file_that_is_no_database_is_set_aside(workdir, doctor, content):
     assert Path("mlflow.db.set_aside").read_bytes() == content and not Path("mlflow.db").exists()
 
 
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY_RECOVERY])
+def test_a_database_that_a_disk_or_the_rights_keep_from_being_read_stays_where_it_is(
+    tracked_workdir, doctor, monkeypatch, code
+):
+    def refused(path, **given):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = code
+        raise error
+
+    finished()
+    before = Path("mlflow.db").read_bytes()
+    with monkeypatch.context() as broken:
+        broken.setattr(local, "connect", refused)
+        for words in ((), ("--mend",)):
+            assert doctor(*words, code=1)["store"].endswith("mlflow.db: cannot be read (disk I/O error)")
+    assert Path("mlflow.db").read_bytes() == before and not Path("mlflow.db.set_aside").exists()
+    assert doctor(code=0)["files"].startswith("ok of 1 finished runs")
+
+
 def test_a_database_of_an_older_mlflow_is_migrated_and_kept_beside(workdir, doctor):
     uri = local.database_uri(workdir)
     config = mlflow_db._get_alembic_config(uri)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
 from sqlalchemy import event
 
+from paribus.errors import DataError
 from paribus.running import failures
 from paribus.running.holding import SignalsHeld
 from paribus.tracking import health, local, patience
@@ -70,6 +73,32 @@ def test_a_locked_store_is_waited_for_and_said_once(held, tmp_path, caplog):
         "one.db is locked",
         "one.db is not locked any more",
     ]
+    assert caplog.records[0].getMessage().endswith("waiting, for 600 s at most (Ctrl-C ends it)")
+
+
+def test_a_file_system_without_locks_is_not_waited_for(held, tmp_path, monkeypatch):
+    """What sqlite says then is what it says of a locked store."""
+
+    def none(file):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(patience, "try_lock", none)
+    clock, path = Clock(), tmp_path / "one.db"
+    with pytest.raises(DataError, match=r"its file system has no locks \(No locks available\)"):
+        patience.patiently(lambda: locked_read(path), str(path), clock=clock, sleep=clock.sleep)
+    assert clock.slept == 0
+
+
+def test_a_store_whose_locks_hang_is_told_while_it_hangs(held, tmp_path, monkeypatch, caplog):
+    held.give_back()
+    monkeypatch.setattr(patience, "SAID_AFTER", 0.05)
+    with closing(patience.connect(tmp_path / "one.db")) as connection:
+        connection.execute("select count(*) from t").fetchone()
+        assert not caplog.records
+        connection.create_function("hanging", 0, lambda: time.sleep(0.2))
+        connection.execute("select hanging()").fetchone()
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "one.db has not answered for 0 s" in said and "Ctrl-\\ ends it" in said
 
 
 def test_waiting_has_an_end_and_the_failure_is_one_of_the_store(held, tmp_path):

@@ -94,7 +94,7 @@ def _database(path: Path) -> Finding | None:
         local.refuse_file_store(path.parent)
         with hurried():
             local.usable(path)
-    except (ConfigError, ExperimentError) as error:  # the second: it is locked, which is no defect
+    except (ConfigError, ExperimentError, local.UnreadableError) as error:  # locked or unreadable, not damaged
         return Finding("store", str(error))
     except DataError as error:
         return Finding("store", str(error), lambda: _set_aside(path))

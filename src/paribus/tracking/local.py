@@ -26,6 +26,12 @@ LOCK_SECONDS = 300.0
 FOLDER_TAG = "mlflow.paribus.folder"
 """Tag of an MLflow experiment: the folder its store was in; the UI does not show it."""
 OLD_FOLDER_TAG = "paribus.folder"
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+"""What sqlite says of the content of a file; all else is about the disk, the file's permissions, or a lock."""
+
+
+class UnreadableError(DataError):
+    """A database cannot be read here and now; what is in it may be in order."""
 
 
 def database_uri(folder: Path) -> str:
@@ -154,7 +160,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
     """Open a database that is MLflow's; None where it is empty or absent.
 
     Raises:
-        DataError: If it is not readable, or not MLflow's.
+        UnreadableError: If it cannot be read.
+        DataError: If it is damaged, or not MLflow's.
         ExperimentError: If another process keeps it locked for minutes.
     """
     if not path.exists() or path.stat().st_size == 0:
@@ -168,6 +175,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
             yield connection
     except sqlite3.Error as error:
         refuse_locked(path, error)
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
+            raise UnreadableError(f"{path}: cannot be read ({error})") from None
         raise DataError(f"{path}: not a readable database ({error}); move it away to start a new one") from None
 
 

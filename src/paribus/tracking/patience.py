@@ -7,9 +7,11 @@ Python hears no signal while sqlite itself waits, so that is kept short.
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +20,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from paribus.errors import ExperimentError
+from paribus.errors import DataError, ExperimentError
 from paribus.tracking import _sqlalchemy
+from paribus.tracking.claims import try_lock
 
 T = TypeVar("T")
 WAIT_SECONDS = 1.0
@@ -52,9 +55,12 @@ def patiently(
 
     Args:
         ask: Accesses the store.
-        store: Its name in messages.
+        store: Its file, as messages name it.
         clock: Tells the time.
         sleep: Waits.
+
+    Raises:
+        DataError: If its file system has no locks: sqlite says the same then as of a store that is locked.
 
     Example:
         >>> patiently(lambda: 3, "mlflow.db")
@@ -67,20 +73,45 @@ def patiently(
         except Exception as error:
             if not is_locked(error):
                 raise
-            begun = clock() if begun is None else begun
+            if begun is None:
+                begun = clock()
+                _refuse_without_locks(Path(store))
             waited = clock() - begun
-            if waited >= _seconds():
+            longest = _seconds()
+            if waited >= longest:
                 _said.discard(store)
                 raise
             if waited >= SAID_AFTER and store not in _said:
                 _said.add(store)
-                log.warning("%s is locked: another process writes, or was stopped while it did; waiting", store)
+                log.warning(
+                    "%s is locked: another process writes, or was stopped while it did; waiting, for %.0f s at most "
+                    "(Ctrl-C ends it)",
+                    store,
+                    longest,
+                )
             sleep(PAUSE)
             continue
         if begun is not None and store in _said:
             _said.discard(store)
             log.warning("%s is not locked any more", store)
         return found
+
+
+def _refuse_without_locks(database: Path) -> None:
+    """Refuse a store in a folder whose file system has no locks.
+
+    Raises:
+        DataError: If it has none.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=database.parent) as probe:
+            try_lock(probe.fileno())
+    except OSError as error:
+        if error.errno == errno.ENOLCK:  # any other says that the folder cannot be written, which a reader need not
+            raise DataError(
+                f"{database}: its file system has no locks ({error.strerror}), so it cannot be read safely; "
+                "copy the folder to another one, or use tracking=server"
+            ) from None
 
 
 def is_locked(error: BaseException) -> bool:
@@ -174,7 +205,25 @@ class _Connection(sqlite3.Connection):
 
     def execute(self, *given: Any) -> sqlite3.Cursor:
         ask: Callable[..., sqlite3.Cursor] = super().execute
-        return patiently(lambda: ask(*given), self.store)
+
+        def asked() -> sqlite3.Cursor:
+            with _saying_that_it_hangs(self.store):
+                return ask(*given)
+
+        return patiently(asked, self.store)
+
+
+@contextmanager
+def _saying_that_it_hangs(store: str) -> Iterator[None]:
+    """Say so if sqlite itself does not come back; Python hears no Ctrl-C then."""
+    text = "%s has not answered for %.0f s: a slow disk, or a file system whose locks hang; waiting (Ctrl-\\ ends it)"
+    late = threading.Timer(SAID_AFTER, log.warning, (text, store, SAID_AFTER))
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 def connect(database: Path, *, mode: str = "rwc", wait: float | None = None) -> sqlite3.Connection:

@@ -61,10 +61,10 @@ def run(arguments: Sequence[str]) -> int:
     if asked.relocate or asked.reap:
         return 0
     lines = [*_installation(), *_disk(spec)]
-    for finding in _findings(spec, mends=asked.mend):
-        lines.append((finding.fine, finding.name, finding.text))
+    findings = _findings(spec, mends=asked.mend)
+    lines += [(finding.fine, finding.name, finding.text) for finding in findings]
     print(aligned([("ok" if fine else "!!", name, text) for fine, name, text in lines]))
-    if any(not fine for fine, _, _ in lines) and not asked.mend:
+    if any(finding.mend is not None for finding in findings) and not asked.mend:
         print("paribus doctor --mend mends what can be mended.")
     return 0 if all(fine for fine, _, _ in lines) else 1
 

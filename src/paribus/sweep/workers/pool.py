@@ -178,7 +178,9 @@ class Pool:
         how = self._how_it_ended()
         self._in_a_row += 1
         if self._in_a_row >= MOST_LOST:
-            raise ExperimentError(f"{MOST_LOST} workers in a row ended{how}; see the logs of their jobs, and {self._folder}")
+            raise ExperimentError(
+                f"{MOST_LOST} workers in a row ended{how}; see the logs of their jobs, and {self._folder}"
+            )
         sweep = self._start.surroundings.sweep
         message = f"its worker process ended{how}; the same command runs it again"
         order = worker.order
