@@ -244,6 +244,27 @@ def test_a_sweep_says_whether_it_goes_on(store, job, monkeypatch):
     assert "started on another machine" in text(status(replace(gone, host="elsewhere")))
 
 
+def test_what_has_changed_since_the_last_start_of_a_command_is_told(store, job):
+    """Here the seeds stand for an option in a file of the user's: the command is the same, the jobs are not."""
+    spec = job("Measure").nodes["tracking"]
+
+    def begun(sweep, *seeds):
+        started = start([job("Measure", seed=seed) for seed in seeds], sweep)
+        made = record.record(started, sweep, overrides=("x=1,2",), config_dirs=(), folder=Path(sweep), workers=1)
+        changed = record.changed_since(made, spec, started.todo)
+        record.keep(made, spec)
+        return changed
+
+    run_job(job("Measure", seed=3), sweep="zero")
+    assert begun("one", 0, 1) is None and begun("two", 0, 1) is None
+    assert begun("three", 0, 2).startswith("1 of 2 jobs are not those of the last start of this command (two): ")
+    assert begun("four", 0, 3) is None, "the other one is reused"
+    other = record.record(
+        start([job("Measure")], "x"), "x", overrides=("x=1",), config_dirs=(), folder=Path("x"), workers=1
+    )
+    assert record.changed_since(other, spec, (0,)) is None, "another command"
+
+
 def test_the_status_of_a_sweep_moves_with_its_folder(store, job, tracked_workdir, tmp_path_factory):
     jobs = [job("Measure")]
     made = record.record(start(jobs, "one"), "one", overrides=(), config_dirs=(), folder=Path("x"), workers=1)

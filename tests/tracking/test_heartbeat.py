@@ -9,10 +9,13 @@ import threading
 import time
 from dataclasses import replace
 
+import pytest
+
 from paribus.tracking import heartbeat
-from paribus.tracking.life_mark import OLD_TAGS, life_mark
+from paribus.tracking.life_mark import LIFE_TAG, OLD_TAGS, life_mark
 from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.states import run_states
 
 SPEC = TrackingSpec(heartbeat_seconds=0.1)
 GONE = replace(heartbeat.sign_of_life(0.1), started="1")
@@ -143,6 +146,24 @@ def test_on_another_host_only_long_silence_counts(tracked_workdir):
     assert store.reap() == [silent.run_id]
     assert store.client.get_run(foreign.info.run_id).info.status == "RUNNING"
     recent.finish("FINISHED")
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_hosts_that_share_a_folder_judge_by_its_clock(tracked_workdir, monkeypatch, ahead):
+    """A run that goes on was closed by a host that is an hour ahead, a dead one seen as alive by one that is behind."""
+    run = open_store(SPEC).start("going on", folder=tracked_workdir / "one")
+    real = time.time
+    with monkeypatch.context() as other:
+        other.setattr(heartbeat, "here", lambda: "elsewhere")
+        other.setattr(time, "time", lambda: real() + ahead)
+        assert [each.status for each in run_states(SPEC)] == ["RUNNING"]
+        store = open_store(SPEC)
+        assert store.reap() == [] and store.runs()[0].status == "RUNNING"
+        assert abs(store.clock() - real()) < 5
+        run._heartbeat.stop()
+        silent = heartbeat.sign_of_life(0.1, lambda: real() - heartbeat.LEAST_SILENCE - 5)
+        store.client.set_tag(run.run_id, LIFE_TAG, replace(silent, host="another").tags()[LIFE_TAG])
+        assert [each.status for each in run_states(SPEC)] == ["KILLED"] and store.reap() == [run.run_id]
 
 
 def test_the_heart_beats_until_the_run_ends(tracked_workdir):

@@ -146,11 +146,14 @@ def _keep(started: Started, sweep: str, words: Words, folder: Path, workers: int
         workers=workers,
     )
     try:
+        changed = record.changed_since(made, spec, started.todo)
         record.keep(made, spec)
     except Exception as error:
         problem = one_line(f"{type(error).__name__}: {error}")
         print(f"paribus: the store keeps no record of this sweep, so paribus status will not know it: {problem}")
         return
+    if changed is not None:
+        print(changed, flush=True)
     print(f"sweep {sweep}: paribus status tells its state, the same command again does what is missing", flush=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from paribus.errors import ConfigError, DataError
 from paribus.spec import path_of
 from paribus.sweep.needed_training import Training
 from paribus.tracking.heartbeat import here, process_alive, process_started
+from paribus.tracking.identity import digest
+from paribus.tracking.kept import COMMAND_TAG
 from paribus.tracking.provenance import git
 from paribus.tracking.spec import TrackingSpec, without_password
 from paribus.tracking.sweeps import KeptSweep, keep_sweep, kept_sweeps, read_sweep
@@ -144,10 +146,44 @@ def keep(made: Record, spec: TrackingSpec) -> None:
     values = {name: value for name, value in asdict(made).items() if name != "started"}
     values["stores"] = [_place(store, spec) for store in made.stores]
     text = without_password(json.dumps(values, ensure_ascii=False, separators=(",", ":")))
-    tags = {"paribus.jobs": str(len(made.jobs)), "mlflow.note.content": without_password(made.command)}
+    tags = {
+        "paribus.jobs": str(len(made.jobs)),
+        "mlflow.note.content": without_password(made.command),
+        COMMAND_TAG: _of_command(made),
+    }
     if made.commit:
         tags["mlflow.source.git.commit"] = made.commit
     keep_sweep(spec, made.sweep, text, tags)
+
+
+def changed_since(made: Record, spec: TrackingSpec, todo: Collection[int]) -> str | None:
+    """Return a line about jobs that are not those of the last start of the same command; None where all are.
+
+    Args:
+        made: The sweep that starts.
+        spec: The store that keeps its record.
+        todo: Numbers of the jobs that are measured.
+    """
+    command = _of_command(made)
+    last = next((each for each in kept_sweeps(spec) if each.run.tags.get(COMMAND_TAG) == command), None)
+    if last is None:
+        return None
+    pairs = enumerate(zip(made.jobs, _read(spec, last).jobs, strict=False))
+    changed = [
+        number
+        for number, (now, then) in pairs
+        if number in todo and now.identity and then.identity and now.identity != then.identity
+    ]
+    if not changed:
+        return None
+    return (
+        f"{len(changed)} of {len(made.jobs)} jobs are not those of the last start of this command ({last.id}): an "
+        "option, a file, your code, a model or a version has changed since; they are measured anew"
+    )
+
+
+def _of_command(made: Record) -> str:
+    return digest([without_password(made.command), made.working_folder])
 
 
 def find(spec: TrackingSpec, name: str) -> Record:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from paribus.running.failures import OF_THE_JOB
 from paribus.sweep import standing as standings
 from paribus.sweep.estimate import Times, left_of, span, span_of
 from paribus.sweep.record import Record
 from paribus.sweep.standing import Runs, Standing, after, standing
 from paribus.tracking import states
 from paribus.tracking.heartbeat import here
+from paribus.tracking.kept import FAILURE_TAG
 from paribus.tracking.states import run_states
 
 MOST = 40
@@ -175,7 +177,7 @@ def text(whole: Status, *, most: int = MOST) -> str:
         about = "" if told.startswith("under") else "about "
         lines.append(f"  {about}{told} for the rest, by earlier runs of the same type")
     if rest and not made.is_running:
-        failed = ", sweep.retry=failed added what failed too" if standings.FAILED in whole.counts else ""
+        failed = ", sweep.retry=failed added what failed too" if any(map(_fails_again, whole.jobs)) else ""
         lines.append(f"  the same command again does what is missing{failed}")
     if made.comparison:
         lines.append(f"  {made.comparison}: {(whole.comparison or 'when all are through').lower()}")
@@ -183,6 +185,11 @@ def text(whole: Status, *, most: int = MOST) -> str:
     if len(rest) > most:
         lines.append(f"  ... and {len(rest) - most} more that are not finished")
     return "\n".join(lines)
+
+
+def _fails_again(found: Standing) -> bool:
+    """Return whether a job failed for a reason of its own, so that the same command leaves it out."""
+    return found.state == standings.FAILED and found.run is not None and found.run.tags.get(FAILURE_TAG) in OF_THE_JOB
 
 
 def _going(whole: Status) -> str:

@@ -24,6 +24,8 @@ ASKED_TAG = "asked"
 """Tag of a comparison: the identity of its request, whichever runs existed."""
 FAILURE_TAG = "failure"
 """Tag of a run that did not finish: the kind of its failure."""
+COMMAND_TAG = "command"
+"""Tag of the record of a sweep: a digest of its command, by which it is found when it is started again."""
 
 
 @dataclass(frozen=True)

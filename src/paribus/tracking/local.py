@@ -6,7 +6,8 @@ import errno
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
 LOCK = ".paribus.lock"
 LOCK_SECONDS = 300.0
+ROUNDING = 2.0
+"""Seconds by which the time of a file may be off, as file systems round it."""
 FOLDER_TAG = "mlflow.paribus.folder"
 """Tag of an MLflow experiment: the folder its store was in; the UI does not show it."""
 OLD_FOLDER_TAG = "paribus.folder"
@@ -233,6 +236,22 @@ def moved_from(folder: Path) -> Path | None:
         if recorded is None and path is not None and path.parent.name == ARTIFACTS and path.parent.parent != here:
             return path.parent.parent
     return None
+
+
+def clock(folder: Path) -> Callable[[], float]:
+    """Return the clock for the times of heartbeats: that of the file system, common to all hosts that share a folder.
+
+    Clocks of hosts may differ by an hour; each corrects its own by the time that a new file is given. Where none can be
+    written, the own clock has to do.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b" ")
+            probe.flush()
+            ahead = os.fstat(probe.fileno()).st_mtime - time.time()
+    except OSError:
+        return time.time
+    return (lambda: time.time() + ahead) if abs(ahead) > ROUNDING else time.time
 
 
 def moved(folder: Path) -> str | None:

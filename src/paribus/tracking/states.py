@@ -15,9 +15,9 @@ from paribus.spec import path_of
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.embedded import opened
 from paribus.tracking.heartbeat import is_lost
-from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG, PARENT_TAG
+from paribus.tracking.kept import ASKED_TAG, COMMAND_TAG, FAILURE_TAG, PARENT_TAG
 from paribus.tracking.life_mark import LIFE_TAG, life_mark
-from paribus.tracking.local import DATABASE
+from paribus.tracking.local import DATABASE, clock
 from paribus.tracking.opening import open_store
 from paribus.tracking.store import MlflowStore
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FINISHED, RUNNING, FAILED, KILLED = "FINISHED", "RUNNING", "FAILED", "KILLED"
 _TAGS = (
     "identity", "experiment_type", "study", "sweep", "error_message", "code_version", FAILURE_TAG, PARENT_TAG, LIFE_TAG,
-    ASKED_TAG,
+    ASKED_TAG, COMMAND_TAG,
 )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def _read(database: Path, experiment: str) -> list[RunState]:
         for run_id, key, value in connection.execute(tags, (experiment, *_TAGS)):
             found.setdefault(run_id, {})[key] = value
         rows = connection.execute(runs, (experiment,)).fetchall()
-    now = time.time()
+    now = clock(database.parent)()
     return [
         _state(run_id, name, status, start, end, uri, found.get(run_id, {}), now)
         for run_id, name, status, start, end, uri in rows

@@ -50,7 +50,9 @@ class MlflowStore:
         self._id: str | None = None
         self._tags: Mapping[str, str] = {}
         self._copies: tempfile.TemporaryDirectory[str] | None = None
-        self.clock = server.clock(str(spec.uri)) if spec.kind == "server" else time.time
+        self.clock = time.time if root is None else local.clock(root)
+        if spec.kind == "server":
+            self.clock = server.clock(str(spec.uri))
 
     @property
     def client(self) -> MlflowClient:
