@@ -75,6 +75,10 @@ def test_in_a_log_a_line_tells_what_runs_once_every_worker_has_its_next_job(caps
     for text in ("mlflow.db is locked", "mlflow.db is locked", "mlflow.db is not locked any more"):
         live.heard(text)
     assert capsys.readouterr().out.splitlines() == ["mlflow.db is locked", "mlflow.db is not locked any more"]
+    for number in (1, 2):
+        live.told(number, Outcome(outcomes.FAILED, words[number], duration_seconds=50.0), 2 - number)
+    live.__exit__(None, None, None)
+    assert capsys.readouterr().out == "3 of 4 jobs  1 done, 2 failed\n", "nothing more is started, so no time is left"
 
 
 def test_a_warning_that_repeats_is_shown_once_with_its_count():

@@ -312,6 +312,9 @@ def test_what_was_killed_or_failed_in_a_sweep_is_not_the_rest_of_it(store, job):
     assert status(gone).left == run.seconds, "the same command runs it"
     store.client.set_terminated(lost.info.run_id, "FAILED")
     assert status(made).left is status(gone).left is None, "it may fail again"
+    assert "what is missing\n" in text(status(gone)), "what failed for the store is tried again without a word"
+    store.client.set_tag(lost.info.run_id, "failure", "code")
+    assert "what is missing, sweep.retry=failed added what failed too" in text(status(gone))
     store.client.set_tag(lost.info.run_id, "sweep", "before")
     assert status(made).left == run.seconds, "this sweep tries it"
 

@@ -49,7 +49,7 @@ class Live:
         if self._bar is not None:
             self._bar.close()
         else:
-            print(self.line(), flush=True)
+            print(self.line(ended=True), flush=True)
 
     @property
     def ended(self) -> int:
@@ -107,9 +107,10 @@ class Live:
         told = span(rounds * sum(self._seconds) / len(self._seconds))
         return f"{told} left" if told.startswith("under") else f"about {told} left"
 
-    def line(self) -> str:
-        """Return the progress of the sweep in one line."""
-        return "  ".join(part for part in (f"{self.ended} of {self.total} jobs", self.counts(), self.left()) if part)
+    def line(self, *, ended: bool = False) -> str:
+        """Return the progress of the sweep in one line; where it has ended, perhaps early, no time is left."""
+        parts = (f"{self.ended} of {self.total} jobs", self.counts(), "" if ended else self.left())
+        return "  ".join(part for part in parts if part)
 
     def heading(self, number: int) -> str:
         """Return the line before a job that runs here."""
