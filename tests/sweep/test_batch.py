@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
+import pty
+import struct
+import sys
+import termios
 from dataclasses import replace
 
 import pytest
@@ -79,6 +85,27 @@ def test_in_a_log_a_line_tells_what_runs_once_every_worker_has_its_next_job(caps
         live.told(number, Outcome(outcomes.FAILED, words[number], duration_seconds=50.0), 2 - number)
     live.__exit__(None, None, None)
     assert capsys.readouterr().out == "3 of 4 jobs  1 done, 2 failed\n", "nothing more is started, so no time is left"
+
+
+@pytest.mark.parametrize("width", [40, 200])
+def test_a_bar_in_a_terminal_says_what_a_line_in_a_log_says(monkeypatch, width):
+    shown_at, printed_to = pty.openpty()
+    fcntl.ioctl(printed_to, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    terminal = open(printed_to, "w", buffering=1)  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    words = tuple((f"seed={i}",) for i in range(4))
+    with Live(Batch(words, (0, 1, 2, 3), ()), workers=2) as live:
+        live.told(0, None, 1)
+        live.told(0, Outcome(outcomes.DONE, words[0], duration_seconds=50.0), 1)
+    first, rest = os.read(shown_at, 100_000).decode().split("\r\n", 1)
+    terminal.close()
+    os.close(shown_at)
+    assert first == "4 jobs for 2 workers", "on a line of its own"
+    shown = [line.strip() for line in rest.split("\r") if line.strip()]
+    assert shown[0].startswith("0 of 4 jobs ") and all(len(line) <= width for line in shown)
+    whole = "1 of 4 jobs, 1 done, 1 running, about 1 min 15 s left |"
+    assert shown[-1][: len(whole)] == whole[: width - 1].strip()
 
 
 def test_a_warning_that_repeats_is_shown_once_with_its_count():

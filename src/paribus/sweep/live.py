@@ -16,6 +16,8 @@ from paribus.sweep.outcome import Outcome
 
 LINE_SECONDS = 30.0
 """Minimum seconds between lines in a log; there is always a last line."""
+BAR = "{n_fmt} of {total_fmt} jobs{postfix} |{bar}|"
+"""A bar says what a line says, in a narrow terminal the first of it; it gets the width that is left."""
 
 
 class Live:
@@ -39,9 +41,9 @@ class Live:
 
     def __enter__(self) -> Self:
         """Show the bar, in a terminal."""
-        if sys.stderr.isatty():
-            self._bar = tqdm(total=self.total, initial=self.ended, unit="job", dynamic_ncols=True, leave=True)
         print(f"{len(self._batch.todo)} jobs for {self._workers} worker{'s' if self._workers > 1 else ''}", flush=True)
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=self.total, initial=self.ended, dynamic_ncols=True, bar_format=BAR)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -63,7 +65,7 @@ class Live:
             self.note(outcome)
         if self._bar is not None:
             self._bar.n = self.ended
-            self._bar.set_postfix_str(self.counts(), refresh=True)
+            self._bar.set_postfix_str(", ".join(part for part in (self.counts(), self.left()) if part), refresh=True)
         elif self.running and time.monotonic() - self._said > LINE_SECONDS and (outcome is None or self._at_last):
             self._said = time.monotonic()
             print(self.line(), flush=True)
