@@ -10,6 +10,7 @@ import pytest
 from paribus.errors import CheckpointError, ConfigError, DataError, DivergedError, ExperimentError
 from paribus.running import failures
 from paribus.running.run import run_job
+from paribus.tracking.patience import StoreError
 
 
 class OutOfMemoryError(RuntimeError):
@@ -28,6 +29,7 @@ def _from(error):
     [
         (ConfigError("x"), "config"),
         (DataError("x"), "data"),
+        (StoreError("/data: runs cannot be kept here (Read-only file system)"), "store"),
         (CheckpointError("x"), "data"),
         (MemoryError(), "memory"),
         (OutOfMemoryError("CUDA"), "memory"),

@@ -21,6 +21,7 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Curve, Table
 from paribus.tracking import claims, local
 from paribus.tracking.opening import open_store
+from paribus.tracking.patience import StoreError
 from paribus.tracking.query import load_runs
 from paribus.tracking.relocate import relocate
 from paribus.tracking.run import MAX_TAG
@@ -203,6 +204,14 @@ def test_a_folder_that_cannot_be_written_or_named_is_refused(workdir):
         open_store(TrackingSpec(folder="file"))
     with pytest.raises(ConfigError, match="database URI cannot hold"):
         open_store(TrackingSpec(folder="50%"))
+
+
+def test_a_folder_of_artifacts_that_cannot_be_written_is_refused_before_a_job_starts(tracked_workdir):
+    """A sweep began, and refused each of its jobs; the doctor found the store in order."""
+    shutil.rmtree(tracked_workdir / "mlruns")
+    (tracked_workdir / "mlruns").write_text("")
+    with pytest.raises(StoreError, match=r"mlruns: runs cannot be kept here \(not a folder\)"):
+        local.refuse_unwritable(tracked_workdir)
 
 
 def test_a_file_system_without_locks_is_refused(workdir, monkeypatch):

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from paribus.errors import CheckpointError, ConfigError, DataError, DivergedError
+from paribus.tracking.patience import StoreError
 
 CONFIG, DATA, MEMORY, NAN, CODE, INTERRUPTED, STORE, WORKER = (
     "config", "data", "memory", "nan", "code", "interrupted", "store", "worker killed",
@@ -37,6 +38,8 @@ def _kind(error: BaseException) -> str | None:
         return INTERRUPTED
     if isinstance(error, ConfigError):
         return CONFIG
+    if isinstance(error, StoreError):
+        return STORE
     if isinstance(error, DataError | CheckpointError):
         return DATA
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _MEMORY.search(str(error)):

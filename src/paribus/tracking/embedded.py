@@ -14,11 +14,10 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from paribus.errors import DataError
 from paribus.tracking import _mlflow
 from paribus.tracking.kept import KeptRun, kept_run
 from paribus.tracking.params import from_text
-from paribus.tracking.patience import connect, refuse_locked
+from paribus.tracking.patience import StoreError, connect, refuse_locked
 
 AT_ONCE = 500
 """Runs whose params, metrics and tags are read by one query; a query takes a bounded number of values."""
@@ -50,7 +49,7 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
     is written through the connection.
 
     Raises:
-        DataError: If it is not readable, here or while it is read.
+        StoreError: If it is not readable, here or while it is read.
         ExperimentError: If another process keeps it locked for too long.
     """
     try:
@@ -60,7 +59,7 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     except sqlite3.Error as error:
         refuse_locked(database, error)
-        raise DataError(f"{database}: cannot be read ({error}); paribus doctor says more") from None
+        raise StoreError(f"{database}: cannot be read ({error}); paribus doctor says more") from None
 
 
 def copy_database(database: Path, to: Path) -> None:

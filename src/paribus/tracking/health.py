@@ -24,7 +24,7 @@ from paribus.tracking.ledger import END, ledgers, read_holder
 from paribus.tracking.life_mark import life_mark
 from paribus.tracking.manifest import check_folder
 from paribus.tracking.opening import open_store
-from paribus.tracking.patience import connect, hurried
+from paribus.tracking.patience import StoreError, connect, hurried
 from paribus.tracking.relocate import relocate
 from paribus.tracking.spec import TrackingSpec, database, without_password
 from paribus.tracking.spool import spools
@@ -94,7 +94,7 @@ def _database(path: Path) -> Finding | None:
         local.refuse_file_store(path.parent)
         with hurried():
             local.usable(path)
-    except (ConfigError, ExperimentError, local.UnreadableError) as error:  # locked or unreadable, not damaged
+    except (ConfigError, ExperimentError, StoreError) as error:  # locked or unreadable, not damaged
         return Finding("store", str(error))
     except DataError as error:
         return Finding("store", str(error), lambda: _set_aside(path))

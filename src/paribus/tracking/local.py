@@ -18,7 +18,7 @@ from paribus.errors import ConfigError, DataError, ExperimentError
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.claims import try_lock
 from paribus.tracking.environment import no_deprecations, quiet
-from paribus.tracking.patience import connect, hurried, refuse_locked
+from paribus.tracking.patience import StoreError, connect, hurried, refuse_locked
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlruns"
@@ -31,10 +31,6 @@ FOLDER_TAG = "mlflow.paribus.folder"
 OLD_FOLDER_TAG = "paribus.folder"
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 """What sqlite says of the content of a file; all else is about the disk, the file's permissions, or a lock."""
-
-
-class UnreadableError(DataError):
-    """A database cannot be read here and now; what is in it may be in order."""
 
 
 def database_uri(folder: Path) -> str:
@@ -87,7 +83,8 @@ def prepare(folder: Path, *, writing: bool = True) -> str:
 
     Raises:
         ConfigError: If it holds an old file store, or the folder's name cannot be used.
-        DataError: If the folder cannot be written, or the database is damaged or of another MLflow version.
+        StoreError: If the folder cannot be written.
+        DataError: If the database is damaged or of another MLflow version.
         ExperimentError: If another process keeps the store locked for minutes.
     """
     uri = database_uri(folder)
@@ -100,7 +97,7 @@ def prepare(folder: Path, *, writing: bool = True) -> str:
             if not there and not usable(folder / DATABASE):
                 _create(folder)
     except OSError as error:
-        raise DataError(
+        raise StoreError(
             f"{folder}: runs cannot be kept here ({error.strerror or error}); use tracking.folder=..."
         ) from None
     return uri
@@ -110,26 +107,28 @@ def refuse_unwritable(folder: Path) -> None:
     """Refuse a folder that no file can be written to or locked in; nothing is created, not even a missing folder.
 
     Raises:
-        DataError: If it, or the nearest folder above it, cannot be written, or its file system has no locks: without
-            them processes would measure the same twice and write into each other's database.
+        StoreError: If it, the nearest folder above it, or its folder of artifacts cannot be written, or its file system
+            has no locks: without them processes would measure the same twice and write into each other's database.
     """
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    try:
-        if not there.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(there))
-        with tempfile.TemporaryFile(dir=there) as probe:
-            _refuse_without_locks(folder, probe.fileno())
-    except OSError as error:
-        raise DataError(
-            f"{folder}: runs cannot be kept here ({error.strerror or error}); use tracking.folder=..."
-        ) from None
+    kept_in = (folder, folder / ARTIFACTS) if (folder / ARTIFACTS).exists() else (folder,)
+    for place in kept_in:
+        there = next(above for above in (place, *place.parents) if above.exists())
+        try:
+            if not there.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, "not a folder", str(there))
+            with tempfile.TemporaryFile(dir=there) as probe:
+                _refuse_without_locks(place, probe.fileno())
+        except OSError as error:
+            raise StoreError(
+                f"{place}: runs cannot be kept here ({error.strerror or error}); use tracking.folder=..."
+            ) from None
 
 
 def _refuse_without_locks(folder: Path, file: int) -> None:
     try:
         try_lock(file)
     except OSError as error:
-        raise DataError(
+        raise StoreError(
             f"{folder}: runs cannot be kept here: its file system has no locks ({error.strerror or error}); "
             "use tracking.folder=... on another one, or tracking=server"
         ) from None
@@ -163,7 +162,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
     """Open a database that is MLflow's; None where it is empty or absent.
 
     Raises:
-        UnreadableError: If it cannot be read.
+        StoreError: If it cannot be read.
         DataError: If it is damaged, or not MLflow's.
         ExperimentError: If another process keeps it locked for minutes.
     """
@@ -179,7 +178,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection | None]:
     except sqlite3.Error as error:
         refuse_locked(path, error)
         if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-            raise UnreadableError(f"{path}: cannot be read ({error})") from None
+            raise StoreError(f"{path}: cannot be read ({error})") from None
         raise DataError(f"{path}: not a readable database ({error}); move it away to start a new one") from None
 
 

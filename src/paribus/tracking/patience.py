@@ -41,6 +41,10 @@ _said: set[str] = set()
 """Stores that this process has reported to be waiting for, while it waits."""
 
 
+class StoreError(DataError):
+    """A store cannot be read or written here and now; what is in it may be in order."""
+
+
 def patiently(
     ask: Callable[[], T],
     store: str,
@@ -60,7 +64,7 @@ def patiently(
         sleep: Waits.
 
     Raises:
-        DataError: If its file system has no locks: sqlite says the same then as of a store that is locked.
+        StoreError: If its file system has no locks: sqlite says the same then as of a store that is locked.
 
     Example:
         >>> patiently(lambda: 3, "mlflow.db")
@@ -101,14 +105,14 @@ def _refuse_without_locks(database: Path) -> None:
     """Refuse a store in a folder whose file system has no locks.
 
     Raises:
-        DataError: If it has none.
+        StoreError: If it has none.
     """
     try:
         with tempfile.TemporaryFile(dir=database.parent) as probe:
             try_lock(probe.fileno())
     except OSError as error:
         if error.errno == errno.ENOLCK:  # any other says that the folder cannot be written, which a reader need not
-            raise DataError(
+            raise StoreError(
                 f"{database}: its file system has no locks ({error.strerror}), so it cannot be read safely; "
                 "copy the folder to another one, or use tracking=server"
             ) from None
