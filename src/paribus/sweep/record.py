@@ -183,7 +183,7 @@ def changed_since(made: Record, spec: TrackingSpec, todo: Collection[int]) -> st
 
 
 def _of_command(made: Record) -> str:
-    return digest([without_password(made.command), made.working_folder])
+    return digest({"command": without_password(made.command), "folder": made.working_folder})
 
 
 def find(spec: TrackingSpec, name: str) -> Record:
