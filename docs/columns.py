@@ -22,8 +22,8 @@ COMMON: Mapping[str, str] = {
     "sub": "its sub weapon",
     "special": "its special weapon",
     "label": "name of the row",
-    "ci_method": "how the interval was made: bootstrap_t (6 to 199 source builds), percentile (200 and more), "
-    "exact_zero (every difference is 0), or none and why",
+    "ci_method": "how the interval was made: bootstrap_t (6 to 199 source builds, or so uneven that they count for "
+    "fewer than 100), percentile (200 and more), exact_zero (every difference is 0), or none and why",
     "p_method": "how p was made: exact, monte_carlo, or none and why",
     "method": "how the interval was made, or none and why",
     "skewed": "true where p is to be read with care: under 50 source builds, with skewed sums; prefer the interval",

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paribus.stats.bootstrap import widened
 from paribus.stats.clusters import reduce_to_clusters
 from paribus.stats.effects import complete_table, effect_table
 from paribus.stats.inclusion import inclusion
@@ -42,16 +43,19 @@ def test_a_share_agrees_with_a_loop_over_resamples():
     t, s = whole.sums[0], part.sums[0]
     value, k = s.sum() / t.sum(), len(t)
 
-    def se(s, t):
-        return np.sqrt(k / (k - 1) * ((s - s.sum() / t.sum() * t) ** 2).sum()) / t.sum()
+    def se(s, t, rows):
+        return np.sqrt(((s - s.sum() / t.sum() * t) ** 2 * left_out[rows]).sum()) / t.sum()
 
     drawn, loop = rng(5).integers(0, k, size=(300, k)), []
+    left_out, everything = (t.sum() / (t.sum() - t)) ** 2, np.arange(k)
     for rows in drawn:
-        loop.append((s[rows].sum() / t[rows].sum() - value) / max(se(s[rows], t[rows]), 0.1 * se(s, t)))
-    lower, upper = np.quantile(loop, [0.025, 0.975])
+        own = max(se(s[rows], t[rows], rows), 0.1 * se(s, t, everything))
+        loop.append((s[rows].sum() / t[rows].sum() - value) / own)
+    tail = float(widened(0.025, whole.effective[0]))
+    lower, upper = np.quantile(loop, [tail, 1 - tail]) * se(s, t, everything)
     found = ratios_to(whole, part, spec=SPEC, rng=rng(5))
     assert found.value[0] == pytest.approx(value)
-    assert [found.low[0], found.high[0]] == pytest.approx([value - upper * se(s, t), value - lower * se(s, t)])
+    assert [found.low[0], found.high[0]] == pytest.approx([value - upper, value - lower])
 
 
 def test_a_share_that_is_the_same_everywhere_has_no_interval_and_nothing_is_exactly_nothing():

@@ -31,7 +31,8 @@ def sample(k: int, per: int, seed: int):
 def test_agrees_with_resampling_the_weighted_score(metric, k):
     scores, labels, clusters = sample(k, 6, 0)
     scores = np.round(scores, 1) if metric == "auroc" else (scores > 0.5).astype(int)
-    weights = rng(1).random(len(labels)) + 0.5
+    weights = rng(1).random((k, 6)) + 0.5
+    weights = (6 * weights / weights.sum(1, keepdims=True)).ravel()  # each cluster weighs as much as it has rows
     fast = score_interval(scores, labels, clusters, metric=metric, spec=SPEC, rng=rng(2), weights=weights)
     slow = cluster_statistic_interval(
         lambda w: METRICS[metric](scores, labels, weights=w * weights), clusters, spec=SPEC, rng=rng(2)
@@ -78,3 +79,31 @@ def test_one_score_has_one_method_and_columns_have_one_each():
     several = score_interval(scores[:, None], labels, clusters, metric="auroc", spec=SPEC, rng=rng())
     assert isinstance(one.method, str) and several.method.tolist() == [one.method]
     assert isinstance(one.low, float) and several.low.tolist() == [one.low]
+
+
+@pytest.mark.parametrize("metric", ["auroc", "balanced_accuracy"])
+def test_one_cluster_with_half_of_the_rows_leaves_the_coverage(metric):
+    sizes = np.array([8 * 11, *[8] * 11])
+    clusters, covered, draws = np.repeat(np.arange(12), sizes), [], []
+    for seed in range(400):
+        draw = rng(seed)
+        labels = draw.integers(0, 2, len(clusters))
+        shift = 1.5 + 0.7 * draw.normal(size=12)[clusters]
+        scores = labels * shift + 0.7 * draw.normal(size=12)[clusters] + draw.normal(size=len(clusters))
+        scores = scores if metric == "auroc" else (scores > 0.75).astype(int)
+        draws.append(METRICS[metric](scores, labels))
+        if seed < 120:
+            found = score_interval(
+                scores, labels, clusters, metric=metric, spec=StatsSpec(n_bootstrap=200), rng=rng(seed)
+            )
+            covered.append((found.low, found.high))
+    low, high = np.array(covered).T
+    truth = np.mean(draws)  # of samples with such clusters
+    assert np.mean((low <= truth) & (high >= truth)) >= 0.92  # before: .69 and .79
+
+
+def test_a_class_in_one_cluster_has_no_interval_of_the_area():
+    scores, labels, clusters = sample(12, 6, 0)
+    labels = (clusters == 3).astype(int)
+    found = score_interval(scores, labels, clusters, metric="auroc", spec=SPEC, rng=rng())
+    assert np.isnan([found.low, found.high]).all() and found.method == "none: undefined without one of the clusters"

@@ -118,8 +118,8 @@ def test_rows_that_agree_count_as_many_as_their_weights_are_worth():
     worth = of_clusters.sum() ** 2 / (of_clusters**2).sum()
     share, low, high = weighted_shares(holds, clusters, weights, confidence=0.95)
     assert share.tolist() == [1, 0]
-    assert (low[0], high[0]) == pytest.approx(ends(1.0, worth, 5))
-    assert (low[1], high[1]) == pytest.approx(ends(0.0, worth, 5))
+    assert (low[0], high[0]) == pytest.approx(ends(1.0, worth, worth - 1))
+    assert (low[1], high[1]) == pytest.approx(ends(0.0, worth, worth - 1))
 
 
 def test_the_mean_of_two_shares_is_half_of_their_gap_turned_round():

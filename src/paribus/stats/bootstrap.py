@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr, stdtrit
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import (
@@ -23,12 +24,14 @@ from paribus.stats.intervals import (
     BOOTSTRAP_T,
     EXACT_ZERO,
     NONE,
+    ONE_DECIDES,
     PERCENTILE,
     Bounds,
     Methods,
     settle,
 )
 from paribus.stats.intervals import MIN_CLUSTERS as MIN_CLUSTERS
+from paribus.stats.unrejected import unrejected_means
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -37,8 +40,14 @@ PERCENTILE_FROM = 200
 """From this many clusters on the percentile interval of a mean has its coverage; below, the studentised one is used.
 Where a fifth of the clusters respond the percentile interval covers .88 at 40 clusters, .92 at 60 and .93 at 150, the
 studentised one .93 to .95."""
+EFFECTIVE_FROM = 100
+"""The least effective number of clusters of a percentile interval: where one of 300 clusters has half of the contexts
+the percentile interval covers .92, the studentised one .99."""
 STATISTIC_PERCENTILE_FROM = 40
 """The same for other statistics, whose standard errors have to come from the jackknife."""
+MOST_WIDENED = 0.4
+"""The least tail probability of a bootstrap-t, as a fraction of the nominal one. At 6 clusters it makes intervals half
+as wide again; without a bound more than twice as wide."""
 LEAST_OWN = 0.1
 """The least standard error of a resample, as a fraction of the sample's. Where most clusters show no effect, some
 resamples have almost no variance; without a bound some intervals become a thousand times wider, and omitting such
@@ -78,7 +87,7 @@ def exactly_zero(sums: ClusterSums) -> Bools:
 
 
 def interval_methods(sums: ClusterSums) -> Methods:
-    """Return the method of each row's interval [rows], by its number of clusters (see :func:`mean_intervals`).
+    """Return the method of each row's interval [rows], by its clusters (see :func:`mean_intervals`).
 
     Example:
         >>> from paribus.stats.clusters import reduce_to_clusters
@@ -86,9 +95,8 @@ def interval_methods(sums: ClusterSums) -> Methods:
         ['bootstrap_t']
     """
     k = sums.n_clusters
-    return np.select(
-        [exactly_zero(sums), k < MIN_CLUSTERS, k < PERCENTILE_FROM], [EXACT_ZERO, NONE, BOOTSTRAP_T], default=PERCENTILE
-    )
+    few = (k < PERCENTILE_FROM) | (sums.effective < EFFECTIVE_FROM)
+    return np.select([exactly_zero(sums), k < MIN_CLUSTERS, few], [EXACT_ZERO, NONE, BOOTSTRAP_T], default=PERCENTILE)
 
 
 def mean_intervals(
@@ -96,9 +104,11 @@ def mean_intervals(
 ) -> tuple[Floats, Floats, Methods]:
     """Return ``low``, ``high`` and method of the interval of each row's mean (each [rows]).
 
-    Below 200 clusters the bootstrap-t (Efron and Tibshirani 1993, ch. 12.5; each resample is studentised by its own
-    cluster-robust standard error), from there on the percentile interval (ch. 13). Values that are 0 in every context
-    give [0, 0]; none below 6 clusters, nor where all clusters have the same value other than 0.
+    Below 200 clusters, or where they count for fewer than 100 of equal size, the bootstrap-t (Efron and Tibshirani
+    1993, ch. 12.5; each resample is studentised by its own standard error, see :class:`Studentised`) with the tails of
+    :func:`widened`, together with every mean that the sign-flip test does not reject
+    (:func:`~paribus.stats.unrejected.unrejected_means`). Else the percentile interval (ch. 13). Values that are 0 in
+    every context give [0, 0]; none below 6 clusters, nor where all clusters have the same value other than 0.
 
     Args:
         sums: Values by cluster.
@@ -116,6 +126,7 @@ def mean_intervals(
         ([False, True], ['bootstrap_t', 'bootstrap_t'])
     """
     sums = sums.supported()
+    flips = rng.spawn(1)[0]
     method = interval_methods(sums)
     low = np.where(method == EXACT_ZERO, 0.0, np.nan)
     high = low.copy()
@@ -127,7 +138,7 @@ def mean_intervals(
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = rows[start : start + ROWS_AT_ONCE]
             part = ClusterSums(sums.sums[np.ix_(some, clusters)], sums.counts[np.ix_(some, clusters)], sums.sd[some])
-            low[some], high[some] = _studentised(part, spec, rng)
+            low[some], high[some] = _studentised(part, spec, rng, flips)
     return settle(low, high, method, sums.n_clusters, bounds=bounds)
 
 
@@ -140,6 +151,27 @@ def tails(spec: StatsSpec) -> tuple[float, float]:
         [0.025, 0.975]
     """
     return (1 - spec.confidence) / 2, (1 + spec.confidence) / 2
+
+
+def widened(tail: ArrayLike, effective: ArrayLike) -> Floats:
+    """Return the tail probability that a bootstrap-t takes in place of a nominal one.
+
+    A resample holds some clusters more than once, and knows of no larger value than the largest that was seen. As in
+    the expanded percentile interval (Hesterberg 2015, section 5.3) the normal quantile of the tail becomes that of
+    Student's t with ``clusters - 1`` degrees of freedom, times ``sqrt(clusters / (clusters - 1))``. Clusters count by
+    their effective number; the tail is at least two fifths of the nominal one.
+
+    Args:
+        tail: Nominal probability of one tail.
+        effective: Effective number of clusters; fewer than 2 count as 2.
+
+    Example:
+        >>> widened(0.025, [6.0, 20.0, 200.0]).round(4).tolist()
+        [0.01, 0.0159, 0.024]
+    """
+    k = np.maximum(effective, 2.0)
+    nominal = np.asarray(tail, dtype=np.float64)
+    return np.asarray(np.maximum(ndtr(stdtrit(k - 1, nominal) * np.sqrt(k / (k - 1))), MOST_WIDENED * nominal))
 
 
 def _percentile(sums: Floats, counts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -176,41 +208,81 @@ def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator)
 class Studentised:
     """Means in units of their own standard error, under resampled clusters.
 
-    A resample's own standard error counts as at least a tenth of the sample's (see :data:`LEAST_OWN`); where that is
-    0, or a resample drew no cluster that supports the row, ``t*`` is 0.
+    The standard error is that of leaving one cluster out, ``sum_k (m - m_without_k)^2`` (CR3: Bell and McCaffrey 2002;
+    MacKinnon, Nielsen and Webb 2023). The usual one counts the scores ``S_k - m C_k``, which are small just where a
+    large cluster draws the mean towards itself. A resample's own standard error counts as at least a tenth of the
+    sample's (see :data:`LEAST_OWN`); where that is 0, or a resample drew no cluster that supports the row, ``t*`` is 0.
 
     Attributes:
-        se: Cluster-robust standard error of each mean [rows].
+        se: Standard error of each mean [rows].
     """
 
     def __init__(self, sums: ClusterSums) -> None:
         """Take the rows of ``sums``."""
-        scores, self.se = sums.residuals(), np.nan_to_num(sums.standard_errors())
+        scores, counts, n = sums.residuals(), sums.counts, sums.n[:, None]
         size = np.abs(scores).max(axis=1, initial=0.0)
         size[size == 0] = 1.0
-        self._scores, unit_se = scores / size[:, None], self.se / size  # squares of tiny effects must not underflow
-        self._counts, k = sums.counts, sums.n_clusters
-        self._sizes = _one_row_where_equal(sums.counts)
-        self._factor = k / np.maximum(k - 1, 1)
-        self._least = LEAST_OWN * np.where(self.se > 0, unit_se, 1.0)
-
-    def t(self, weights: Floats) -> Floats:
-        """Return ``t* = (m* - m) / se*`` [draws, rows] of resampling counts ``weights`` [draws, clusters]."""
-        scores, counts = self._scores, self._counts
-        sizes = self._sizes.T
-        n = weights @ sizes  # of whole numbers, so exact however it is summed
+        self._size, self._scores = size, scores / size[:, None]  # squares of tiny effects must not underflow
+        left_out = np.divide(n, n - counts, out=np.zeros_like(counts), where=counts < n) ** 2
+        self._squares, self._mixed = self._scores**2 * left_out, self._scores * counts * left_out
+        self._sizes = _one_row_where_equal(counts)
+        self._last = (counts**2 * left_out)[: len(self._sizes)]
         with np.errstate(invalid="ignore", divide="ignore"):
-            delta = (weights @ scores.T) / n
-            spread = weights @ (scores**2).T - 2 * delta * (weights @ (scores * counts).T)
-            variance = self._factor * (spread + delta**2 * (weights @ sizes**2)) / n**2
-            own = np.sqrt(np.maximum(variance, self._least**2))
-            return np.where((self.se > 0) & (n > 0), delta / own, 0.0)
+            self._se = np.nan_to_num(np.sqrt(self._squares.sum(axis=1)) / n[:, 0])
+        self.se = self._se * size
+
+    def t(self, weights: Floats, moves: Floats | None = None) -> Floats:
+        """Return ``t* = (m* - m) / se*`` [draws, rows].
+
+        Args:
+            weights: Resampling counts [draws, clusters].
+            moves: ``m* - m`` of statistics that the rows are the linear part of [draws, rows]; None: of the means.
+        """
+        n = weights @ self._sizes.T  # of whole numbers, so exact however it is summed
+        with np.errstate(invalid="ignore", divide="ignore"):
+            moved = (weights @ self._scores.T) / n
+            spread = weights @ self._squares.T - 2 * moved * (weights @ self._mixed.T)
+            variance = (spread + moved**2 * (weights @ self._last.T)) / n**2
+            own = np.sqrt(np.maximum(variance, (LEAST_OWN * self._se) ** 2))
+            return np.where((self._se > 0) & (n > 0), (moved if moves is None else moves / self._size) / own, 0.0)
 
 
-def _studentised(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    t, se = studentised_draws(sums, spec.n_bootstrap, rng)
-    lower, upper = np.quantile(t, tails(spec), axis=0)
-    return sums.means - np.maximum(upper, 0) * se, sums.means - np.minimum(lower, 0) * se
+def _studentised(
+    sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator, flips: np.random.Generator
+) -> tuple[Floats, Floats]:
+    joined, counts = join_units((sums.sums, sums.counts), rng)
+    units = ClusterSums(joined, counts, sums.sd)
+    t, se = studentised_draws(units, spec.n_bootstrap, rng)
+    return _together(sums.means, t, se, units, spec, flips)
+
+
+def _together(
+    estimates: Floats, t: Floats, se: Floats, sums: ClusterSums, spec: StatsSpec, flips: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return the ends of bootstrap-t intervals from draws ``t`` [draws, rows], with all that flips do not reject."""
+    lower, upper = _tail_quantiles(t, widened(tails(spec)[0], sums.effective))
+    drawn = estimates - np.maximum(upper, 0) * se, estimates - np.minimum(lower, 0) * se
+    flipped = unrejected_means(sums, confidence=spec.confidence, n_draws=spec.n_bootstrap, rng=flips)
+    return np.fmin(drawn[0], flipped[0]), np.fmax(drawn[1], flipped[1])
+
+
+def _tail_quantiles(draws: Floats, tail: Floats) -> tuple[Floats, Floats]:
+    """Return the lower and upper quantile of each column of ``draws`` [draws, rows] at its own ``tail`` [rows].
+
+    Undefined draws are left out; NaN without any other.
+    """
+    ordered = np.sort(draws, axis=0)  # NaN last
+    last = np.maximum(np.isfinite(draws).sum(axis=0) - 1, 0)
+
+    def at(share: Floats) -> Floats:
+        place = share * last
+        below = np.floor(place).astype(np.int64)
+        first, second = (
+            np.take_along_axis(ordered, each[None], axis=0)[0] for each in (below, np.minimum(below + 1, last))
+        )
+        return np.asarray(first + (place - below) * (second - first), dtype=np.float64)
+
+    return at(tail), at(1 - tail)
 
 
 def cluster_interval(
@@ -271,7 +343,7 @@ def cluster_statistic_interval(
         rng: Draws the resamples.
 
     Returns:
-        Bootstrap-t below 40 clusters, percentile from 40 on, none below 6 (see :func:`weighted_intervals`).
+        Bootstrap-t below 40 effective clusters, percentile from 40 on, none below 6 (see :func:`weighted_intervals`).
 
     Example:
         >>> from paribus.stats.spec import StatsSpec
@@ -288,13 +360,14 @@ def cluster_statistic_interval(
     def of_clusters(weights: Floats) -> Floats:
         return np.array([[statistic(row)] for row in weights[:, codes]], dtype=np.float64)
 
-    low, high, method = weighted_intervals(of_clusters, k, spec=spec, rng=rng)
+    sizes = np.bincount(codes, minlength=k).astype(np.float64)
+    low, high, method = weighted_intervals(of_clusters, sizes, spec=spec, rng=rng)
     return Interval(float(low[0]), float(high[0]), str(method[0]))
 
 
 def weighted_intervals(
     statistics: Callable[[Floats], Floats],
-    n_clusters: int,
+    sizes: Floats,
     *,
     spec: StatsSpec,
     rng: np.random.Generator,
@@ -302,13 +375,15 @@ def weighted_intervals(
 ) -> tuple[Floats, Floats, Methods]:
     """Return intervals of several smooth statistics of cluster weights.
 
-    Below 40 clusters a bootstrap-t whose standard errors come from the jackknife influence values ``U_k`` of the
-    clusters (Efron and Tibshirani 1993, ch. 11 and 12): ``se*^2`` is the variance of the resampled ``U``, so only
-    ``n_bootstrap + n_clusters`` evaluations are needed; from 40 on the percentile interval; none below 6.
+    Below an effective number of 40 clusters an interval as of a mean of few clusters (see :func:`mean_intervals`): by
+    how much a statistic changes without a cluster gives the cluster's share in its linear part, and so the standard
+    errors of the sample and of every resample, and the values that sign flips do not reject (Efron and Tibshirani
+    1993, ch. 11 and 12; ``n_bootstrap + clusters`` evaluations are needed). From 40 on the percentile interval; none
+    below 6, nor where a statistic is not defined without one of the clusters.
 
     Args:
         statistics: Function of cluster weights [draws, clusters] to values [draws, k].
-        n_clusters: Number of clusters.
+        sizes: Size of each cluster, its weight in the statistics when all weights are 1 [clusters].
         spec: Resamples and confidence.
         rng: Draws the resamples.
         bounds: Range of the statistics, to which the ends are cut.
@@ -319,36 +394,43 @@ def weighted_intervals(
     Example:
         >>> from paribus.stats.spec import StatsSpec
         >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(5, 1, 60)
-        >>> low, high, method = weighted_intervals(lambda w: (w @ x / w.sum(1))[:, None], 60, spec=StatsSpec(), rng=rng)
+        >>> x, one = rng.normal(5, 1, 60), np.ones(60)
+        >>> low, high, method = weighted_intervals(
+        ...     lambda w: (w @ x / w.sum(1))[:, None], one, spec=StatsSpec(), rng=rng
+        ... )
         >>> bool(low[0] < 5 < high[0]), method.tolist()
         (True, ['percentile'])
     """
-    ones = np.ones((1, n_clusters))
-    estimate = statistics(ones)[0]
-    if n_clusters < MIN_CLUSTERS:
-        return settle(np.full_like(estimate, np.nan), np.nan, NONE, n_clusters)
-    if n_clusters >= STATISTIC_PERCENTILE_FROM:
-        draws = np.concatenate([statistics(w) for w in bootstrap_weights(n_clusters, spec.n_bootstrap, rng)])
-        low, high = _quantiles(draws, spec)
-        return settle(low, high, PERCENTILE, n_clusters, bounds=bounds)
-    without = statistics(1.0 - np.eye(n_clusters))
-    defined = np.isfinite(without)
-    centre = np.where(defined, without, 0.0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
-    influence = (n_clusters - 1) * (centre - np.where(defined, without, centre))
-    se = np.sqrt((influence**2).sum(axis=0) / (n_clusters * (n_clusters - 1)))
-    shifts: list[Floats] = []
-    own: list[Floats] = []
-    for weights in bootstrap_weights(n_clusters, spec.n_bootstrap, rng):
-        shifts.append(statistics(weights) - estimate)
-        mean = weights @ influence / n_clusters
-        own.append((weights @ influence**2 / n_clusters - mean**2) / (n_clusters - 1))
-    variance = np.concatenate(own)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        t = np.concatenate(shifts) / np.sqrt(np.maximum(variance, (LEAST_OWN * se) ** 2))
-    lower, upper = _quantiles(np.where(se > 0, t, 0.0), spec)
-    low, high = estimate - np.maximum(upper, 0) * se, estimate - np.minimum(lower, 0) * se
-    return settle(low, high, BOOTSTRAP_T, n_clusters, bounds=bounds)
+    k, flips = len(sizes), rng.spawn(1)[0]
+    estimate = statistics(np.ones((1, k)))[0]
+    if k < MIN_CLUSTERS:
+        return settle(np.full_like(estimate, np.nan), np.nan, NONE, k)
+    every = bootstrap_weights(k, spec.n_bootstrap, rng)
+    if sizes.sum() ** 2 / (sizes**2).sum() >= STATISTIC_PERCENTILE_FROM:
+        low, high = _quantiles(np.concatenate([statistics(weights) for weights in every]), spec)
+        return settle(low, high, PERCENTILE, k, bounds=bounds)
+    without = statistics(1.0 - np.eye(k))
+    decided = np.isfinite(estimate) & ~np.isfinite(without).all(axis=0)
+    linear = _linear_part(estimate, np.where(np.isfinite(without), without, estimate), sizes)
+    rows = Studentised(linear)
+    t = np.concatenate([rows.t(weights, statistics(weights) - estimate) for weights in every])
+    low, high = _together(estimate, t, rows.se, linear, spec, flips)
+    low, high = np.where(np.isfinite(estimate) & ~decided, (low, high), np.nan)
+    return settle(low, high, np.where(decided, ONE_DECIDES, BOOTSTRAP_T), k, bounds=bounds)
+
+
+def _linear_part(estimates: Floats, without: Floats, sizes: Floats) -> ClusterSums:
+    """Return the values by cluster whose mean moves as statistics do when one cluster is left out.
+
+    Args:
+        estimates: The statistics [k].
+        without: Their values without each cluster [clusters, k].
+        sizes: Size of each cluster [clusters].
+    """
+    scores = (estimates - without).T * (sizes.sum() - sizes)
+    scores -= sizes * scores.sum(axis=1, keepdims=True) / sizes.sum()
+    counts = np.broadcast_to(sizes, scores.shape)
+    return ClusterSums(estimates[:, None] * counts + scores, counts, np.full(len(scores), np.nan))
 
 
 def _quantiles(draws: Floats, spec: StatsSpec) -> tuple[Floats, Floats]:

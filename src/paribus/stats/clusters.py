@@ -50,6 +50,16 @@ class ClusterSums:
         return np.asarray(np.count_nonzero(self.counts, axis=1), dtype=np.int64)
 
     @property
+    def effective(self) -> Floats:
+        """How many clusters of equal size the clusters count for [rows], ``n^2 / sum_k n_k^2``; NaN without values.
+
+        The effective number of Kish (1965). One cluster with half of the values leaves fewer than 4, however many the
+        others are.
+        """
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(self.n**2 / (self.counts**2).sum(axis=1), dtype=np.float64)
+
+    @property
     def means(self) -> Floats:
         """Mean over single values, each context weighing the same [rows]; NaN where nothing is supported."""
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -36,7 +36,8 @@ class Effect:
         std_error: Cluster-robust standard error of the mean.
         n: Contexts that support the level.
         n_clusters: Their clusters.
-        ci_low: Lower end of the interval; NaN where there is none.
+        ci_low: Lower end of the interval; NaN where there is none. A two-sided p above ``1 - confidence`` goes with an
+            interval that holds 0.
         ci_high: Upper end.
         ci_adj_low: Lower end of the interval that holds for all rows of the family simultaneously; to be reported with
             ``p_adj``.
@@ -125,6 +126,9 @@ def effect_table(
     low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng, bounds=bounds)
     m = draws_for(len(sums.sums), spec.n_permutations)
     p, p_method = sign_flip_rows(sums.sums, rng=rng, n_permutations=m, alternative=alternative)
+    if alternative == "two-sided":  # where the test does not reject 0 the interval does not either
+        kept = p > 1 - spec.confidence
+        low[kept], high[kept] = np.minimum(low[kept], 0.0), np.maximum(high[kept], 0.0)
     untested = sums.n < least
     p[untested], low[untested], high[untested] = np.nan, np.nan, np.nan
     p_method[untested] = [too_few(int(n), "context") for n in sums.n[untested]]

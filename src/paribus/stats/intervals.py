@@ -1,7 +1,8 @@
 """Which interval each kind of quantity gets, its name, and when there is none; decided here alone.
 
-Means get a cluster bootstrap (studentised below 200 clusters, percentile from there on), shares Wilson's interval by
-cluster, gaps of shares Newcombe's, ratios of odds and of shares a linearised one, pooled means one by empirical Bayes.
+Means get a cluster bootstrap (studentised below 200 clusters and where they count for fewer than 100 equal ones,
+percentile from there on), shares Wilson's interval by cluster, gaps of shares Newcombe's, ratios of odds and of shares
+a linearised one, pooled means one by empirical Bayes.
 Nothing gets an interval from fewer than 6 clusters, or one without width because all units are equal, or one that
 leaves the range of its quantity.
 """
@@ -29,6 +30,7 @@ EQUAL_UNITS = f"{NONE}: units are equal"
 ONE_CLASS = f"{NONE}: one class only"
 ONE_GROUP = f"{NONE}: one group only"
 NEAR_ZERO = f"{NONE}: the denominator may be 0"
+ONE_DECIDES = f"{NONE}: undefined without one of the clusters"
 REFERENCE = f"{NONE}: the reference itself"
 NO_SAMPLE = f"{NONE}: population complete"
 """The whole population was measured: there is no inference over contexts."""

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.stats.bootstrap import LEAST_OWN, PERCENTILE_FROM, tails
+from paribus.stats.bootstrap import EFFECTIVE_FROM, LEAST_OWN, PERCENTILE_FROM, tails, widened
 from paribus.stats.clusters import ClusterSums, bootstrap_weights
-from paribus.stats.intervals import BOOTSTRAP_T, EXACT_ZERO, MIN_CLUSTERS, NO_SAMPLE, PERCENTILE, Methods, settle
+from paribus.stats.intervals import (
+    BOOTSTRAP_T,
+    EXACT_ZERO,
+    MIN_CLUSTERS,
+    NO_SAMPLE,
+    ONE_DECIDES,
+    PERCENTILE,
+    Methods,
+    settle,
+)
 from paribus.stats.spec import StatsSpec
 
 LEAST_ERRORS = 3
@@ -53,8 +62,9 @@ def ratios_to(
     """Return the ratio of each row's mean to the mean of a whole, with an interval over clusters.
 
     Numerator and denominator come from the same cluster resamples, so that what they have in common cancels. Below 200
-    clusters each resample's ratio is divided by its own linearised standard error (Efron and Tibshirani 1993, ch. 12.5;
-    Cochran 1977, ch. 6): with 8 to 12 clusters percentiles cover .80 to .89, this .87 to .94. From 200 on percentiles.
+    clusters, or where they count for fewer than 100 of equal size, each resample's ratio is divided by its own standard
+    error (Efron and Tibshirani 1993, ch. 12.5): that of leaving one cluster out, linearised (Cochran 1977, ch. 6), with
+    the tails of :func:`~paribus.stats.bootstrap.widened`. Else percentiles.
 
     Args:
         total: The whole, one row, by cluster.
@@ -67,7 +77,8 @@ def ratios_to(
 
     Returns:
         NaN with the reason where there are fewer than 6 clusters, or where the whole is within three of its standard
-        errors of 0. [0, 0] where a part is 0 in every cluster, no interval where all clusters have the same ratio.
+        errors of 0, or has another sign without one of the clusters. [0, 0] where a part is 0 in every cluster, no
+        interval where all clusters have the same ratio.
 
     Example:
         >>> from paribus.stats.clusters import reduce_to_clusters
@@ -94,10 +105,17 @@ def ratios_to(
     if not abs(float(total.means[0])) > LEAST_ERRORS * float(total.standard_errors()[0]):
         return none(f"none: {otherwise}")
     value = parts.sum(1) / whole.sum()
-    studentised = clusters < PERCENTILE_FROM
-    low, high = (_studentised if studentised else _percentile)(whole, parts, spec, rng)
-    method = np.where((parts == 0).all(1), EXACT_ZERO, BOOTSTRAP_T if studentised else PERCENTILE)
-    return Ratios(value, *settle(low, high, method.astype(object), clusters))
+    effective = float(total.effective[0])
+    if clusters >= PERCENTILE_FROM and effective >= EFFECTIVE_FROM:
+        return Ratios(value, *_settled(*_percentile(whole, parts, spec, rng), parts, PERCENTILE))
+    if (whole.sum() * (whole.sum() - whole) <= 0).any():
+        return none(ONE_DECIDES, value)
+    return Ratios(value, *_settled(*_studentised(whole, parts, effective, spec, rng), parts, BOOTSTRAP_T))
+
+
+def _settled(low: Floats, high: Floats, parts: Floats, name: str) -> tuple[Floats, Floats, Methods]:
+    method = np.where((parts == 0).all(1), EXACT_ZERO, name)
+    return settle(low, high, method.astype(object), parts.shape[1])
 
 
 def _percentile(whole: Floats, parts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -109,20 +127,24 @@ def _percentile(whole: Floats, parts: Floats, spec: StatsSpec, rng: np.random.Ge
     return low, high
 
 
-def _studentised(whole: Floats, parts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return ``r - t* se``, where ``se^2 = k / (k - 1) * sum (S - r T)^2 / (sum T)^2`` over clusters."""
-    k, value = len(whole), parts.sum(1) / whole.sum()
+def _studentised(
+    whole: Floats, parts: Floats, effective: float, spec: StatsSpec, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return ``r - t* se``, where ``se^2 = sum (S - r T)^2 / (sum T without the cluster)^2`` over clusters."""
+    value = parts.sum(1) / whole.sum()
     scores = parts - value[:, None] * whole
     scores[np.abs(scores) <= ROUNDING * (np.abs(parts) + np.abs(value[:, None] * whole)).max(1, keepdims=True)] = 0.0
-    se = np.sqrt(k / (k - 1) * (scores**2).sum(1)) / abs(whole.sum())
+    left_out = (whole.sum() / (whole.sum() - whole)) ** 2
+    se = np.sqrt((scores**2 * left_out).sum(1)) / abs(whole.sum())
     drawn = []
-    for weights in bootstrap_weights(k, spec.n_bootstrap, rng):
+    for weights in bootstrap_weights(len(whole), spec.n_bootstrap, rng):
         with np.errstate(invalid="ignore", divide="ignore"):
             total = (weights @ whole)[:, None]
             shift = (weights @ scores.T) / total  # r* - r
-            spread = weights @ (scores**2).T - 2 * shift * (weights @ (scores * whole).T)
-            variance = k / (k - 1) * (spread + shift**2 * (weights @ whole**2)[:, None]) / total**2
+            spread = weights @ (scores**2 * left_out).T - 2 * shift * (weights @ (scores * whole * left_out).T)
+            variance = (spread + shift**2 * (weights @ (whole**2 * left_out))[:, None]) / total**2
             t = shift / np.sqrt(np.maximum(variance, (LEAST_OWN * se) ** 2))
         drawn.append(np.where((se > 0) & np.isfinite(t), t, 0.0))
-    lower, upper = np.quantile(np.concatenate(drawn), tails(spec), axis=0)
+    tail = float(widened(tails(spec)[0], effective))
+    lower, upper = np.quantile(np.concatenate(drawn), (tail, 1 - tail), axis=0)
     return value - np.maximum(upper, 0) * se, value - np.minimum(lower, 0) * se

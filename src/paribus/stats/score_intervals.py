@@ -38,7 +38,8 @@ def score_interval(
 ) -> Interval:
     """Return the interval of a score of one or several columns.
 
-    Bootstrap-t below 40 clusters, percentile from 40 on, none below 6, cut to [0, 1]. Resampling cannot know of errors
+    Bootstrap-t below an effective number of 40 clusters, percentile from 40 on, none below 6, cut to [0, 1] (see
+    :func:`~paribus.stats.bootstrap.weighted_intervals`). Resampling cannot know of errors
     it never saw: where it leaves a (balanced) accuracy no width, Wilson's interval by cluster of each class's recall
     takes its place (``wilson_by_class``); an AUROC has none then.
 
@@ -67,7 +68,8 @@ def score_interval(
     """
     units, k = _units(clusters, rng)
     statistic = _statistic(scores, labels, units, k, metric, weights)
-    low, high, method = weighted_intervals(statistic, k, spec=spec, rng=rng, bounds=SHARE)
+    sizes = np.bincount(units, weights=None if weights is None else np.asarray(weights, np.float64), minlength=k)
+    low, high, method = weighted_intervals(statistic, sizes.astype(np.float64), spec=spec, rng=rng, bounds=SHARE)
     equal = np.flatnonzero(method == EQUAL_UNITS)
     if len(equal) and metric != "auroc":
         truth = np.asarray(labels)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
+from paribus.stats.bootstrap import Studentised
 from paribus.stats.clusters import cluster_codes, column_blocks, reduce_to_clusters
 from paribus.stats.intervals import NEWCOMBE, NO_SAMPLE, SHARE, SHARE_GAP, WILSON, Methods, settle
 
@@ -63,10 +64,10 @@ def whole_shares(holds: ArrayLike) -> Shares:
 def shares(holds: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> Shares:
     """Return each column's share of rows with its interval, rows coming in clusters.
 
-    Wilson's (1927) score interval on the effective number of rows ``n / d`` (Korn and Graubard 1998; Dean
-    and Pagano 2015), with ``t`` of ``clusters - 1`` degrees of freedom. The design effect ``d`` is the cluster-robust
-    variance over that of independent rows, between 1 and ``sum_k n_k^2 / n``, which clusters of like rows have; where
-    all rows agree there is no variance to learn it from, and the larger counts.
+    Wilson's (1927) score interval on the effective number of rows ``n / d`` (Korn and Graubard 1998; Dean and Pagano
+    2015), with ``t`` of ``effective clusters - 1`` degrees of freedom. The design effect ``d`` is the variance by
+    leaving one cluster out over that of independent rows, between 1 and ``sum_k n_k^2 / n``, which clusters of like
+    rows have; where all rows agree there is no variance to learn it from, and the larger counts.
 
     Args:
         holds: 1 or 0 (or booleans) ``[n, k]``; NaN is left out.
@@ -99,15 +100,15 @@ def _wilson(columns: Floats, clusters: ArrayLike, confidence: float) -> tuple[Fl
     n, share = sums.n, sums.means
     with np.errstate(invalid="ignore", divide="ignore"):
         most = (sums.counts**2).sum(axis=1) / n
-        found = sums.standard_errors() ** 2 * n / (share * (1 - share))
+        found = Studentised(sums).se ** 2 * n / (share * (1 - share))
         effect = np.where((share > 0) & (share < 1), np.clip(found, 1.0, most), most)
-        low, high = _score_interval(share, n, effect, sums.n_clusters, confidence)
+        low, high = _score_interval(share, n, effect, sums.effective, confidence)
     return share, low, high, sums.n_clusters
 
 
-def _score_interval(share: Floats, n: Floats, effect: Floats, k: Ints, confidence: float) -> tuple[Floats, Floats]:
+def _score_interval(share: Floats, n: Floats, effect: Floats, k: Floats, confidence: float) -> tuple[Floats, Floats]:
     """Return Wilson's interval of shares of ``n / effect`` rows, with t of ``k - 1`` degrees of freedom."""
-    quantile = student.ppf((1 + confidence) / 2, np.maximum(k - 1, 1))
+    quantile = student.ppf((1 + confidence) / 2, np.maximum(k - 1, 1.0))
     squared = effect * quantile**2 / n  # t^2 over the effective number of rows
     centre = (share + squared / 2) / (1 + squared)
     half = np.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
@@ -127,8 +128,9 @@ def weighted_shares(
     of_clusters = np.bincount(codes, weights=rows, minlength=k)
     total = np.full(holds.shape[1], of_clusters.sum())
     effect = (of_clusters**2).sum() / total
+    effective = total / effect
     share = np.clip(rows @ holds / rows.sum(), 0.0, 1.0)
-    return share, *_score_interval(share, total, effect, np.full(holds.shape[1], k), confidence)
+    return share, *_score_interval(share, total, effect, effective, confidence)
 
 
 def mean_of_shares(parts: Sequence[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 LARGEST_DF = 200
 """Student's t with more degrees of freedom than these is taken to be that with these."""
+SPARSE = 0.5
+"""A row is sparse if it rests on at most this share of the clusters that the fullest row rests on."""
+OWN_TAIL = 0.01
+"""Tail probability at which a sparse row's ``t*`` give the degrees of freedom of their scale."""
 
 
 def max_t_interval(
@@ -32,8 +37,15 @@ def max_t_interval(
 
     All rows share their cluster resamples, and the critical value is the quantile of the largest ``|t*|`` of a
     resample, so the intervals use the dependence between the rows and are no wider than needed (Romano and Wolf
-    2005, studentised max-t). ``|t*|`` counts on the scale of Student's t with ``clusters - 1`` degrees of freedom:
-    any rising scale is valid, and with this one a row of few clusters does not widen all others.
+    2005, studentised max-t). ``|t*|`` counts on the scale of Student's t with ``clusters - 1`` degrees of freedom; any
+    rising scale is valid.
+
+    A row that few clusters move must not widen all others, as some resamples draw none of these clusters:
+
+    * A row that so few clusters move that no signs of theirs reach ``p <= 1 - confidence`` (fewer than 6 of them for
+      .95) cannot be established and is not in the family. It gets the reach of the others and is not covered jointly.
+    * A sparse row, that rests on at most half as many clusters as the fullest row (counted by the effective number
+      of those that move it), counts on the scale of the Student's t whose 1 % tails are those of its own ``t*``.
 
     Args:
         differences: Paired differences [rows, contexts]; NaN where a context does not support the row.
@@ -63,7 +75,8 @@ def max_t_interval(
     usable = np.flatnonzero((k >= MIN_CLUSTERS) & ~zero)
     if len(usable):
         part = ClusterSums(joined[usable], counts[usable], sums.sd[usable])
-        reach, se = _critical(part, spec, rng)
+        moving = np.count_nonzero(sums.sums[usable], axis=1)
+        reach, se = _critical(part, 2.0 ** (1 - moving) <= 1 - spec.confidence, spec, rng)
         low[usable], high[usable] = part.means - reach * se, part.means + reach * se
     method = np.select([zero, k < MIN_CLUSTERS], [EXACT_ZERO, NONE], default=BOOTSTRAP_T)
     low, high, _ = settle(low, high, method, k, bounds=bounds)
@@ -81,7 +94,8 @@ def adjusted_intervals(
 ) -> tuple[Floats, Floats]:
     """Return the intervals that go with adjusted p-values [rows].
 
-    Those of :func:`max_t_interval` over the tested rows, never inside a row's own interval; a family of one keeps its
+    Those of :func:`max_t_interval` over the tested rows (the family: of these, the rows that so few clusters move that
+    they cannot be established do not count), never inside a row's own interval; a family of one keeps its
     own. Rows that are not tested, and rows without an interval of their own, have none.
 
     Args:
@@ -100,20 +114,57 @@ def adjusted_intervals(
     return low, high
 
 
-def _critical(sums: ClusterSums, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return how many standard errors each row's interval reaches [rows], and these standard errors [rows]."""
-    df, group = np.unique(np.minimum(sums.n_clusters - 1, LARGEST_DF), return_inverse=True)
-    blocks = [np.arange(start, min(start + ROWS_AT_ONCE, len(group))) for start in range(0, len(group), ROWS_AT_ONCE)]
-    rows = [Studentised(sums.rows(block)) for block in blocks]
+def _critical(sums: ClusterSums, testable: Bools, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return how many standard errors each row's interval reaches [rows], and these standard errors [rows].
+
+    Args:
+        sums: The rows by cluster.
+        testable: Which rows make up the family [rows]; all where none is.
+        spec: Resamples and confidence.
+        rng: Draws the resamples.
+    """
+    seed, k = int(rng.integers(2**63)), sums.sums.shape[1]
+
+    def resamples() -> Iterator[Floats]:
+        return bootstrap_weights(k, spec.n_bootstrap, np.random.default_rng(seed))
+
+    own = _scales(sums, resamples)
+    family = np.flatnonzero(testable) if testable.any() else np.arange(len(own))
+    df, group = np.unique(own[family], return_inverse=True)
+    blocks = _blocks(len(family))
+    rows = [Studentised(sums.rows(family[block])) for block in blocks]
     tails = []
-    for weights in bootstrap_weights(sums.sums.shape[1], spec.n_bootstrap, rng):
+    for weights in resamples():
         largest = np.zeros((len(weights), len(df)))
         for block, part in zip(blocks, rows, strict=True):
             _raise_to(largest, np.abs(part.t(weights)), group[block])
         tails.append(stdtr(df, -largest).min(axis=1))
     # The least tail probability of a resample: its quantile is the tail that each row may have by itself.
     tail = float(np.quantile(np.concatenate(tails), 1 - spec.confidence))
-    return np.asarray(-stdtrit(df, tail)[group], dtype=np.float64), np.concatenate([part.se for part in rows])
+    every = np.arange(len(own))
+    se = np.concatenate([Studentised(sums.rows(every[block])).se for block in _blocks(len(own))])
+    return np.asarray(-stdtrit(own, tail), dtype=np.float64), se
+
+
+def _scales(sums: ClusterSums, resamples: Callable[[], Iterator[Floats]]) -> Floats:
+    """Return the degrees of freedom of the scale of each row's ``t*`` [rows]."""
+    moved = np.where(sums.sums != 0, sums.counts, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        support = np.nan_to_num(moved.sum(axis=1) ** 2 / (moved**2).sum(axis=1))
+    df = np.minimum(sums.n_clusters - 1, LARGEST_DF).astype(np.float64)
+    sparse = np.flatnonzero(support <= SPARSE * support.max(initial=0.0))
+    for block in _blocks(len(sparse)):
+        rows = sparse[block]
+        part = Studentised(sums.rows(rows))
+        t = np.concatenate([np.abs(part.t(weights)) for weights in resamples()])
+        found = np.quantile(t, 1 - 2 * OWN_TAIL, axis=0)
+        lighter = -stdtrit(np.arange(1.0, LARGEST_DF + 1), OWN_TAIL)  # falls with the degrees of freedom
+        df[rows] = np.clip(np.searchsorted(-lighter, -found, side="right"), 1, df[rows])
+    return df
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE)]
 
 
 def _raise_to(largest: Floats, t: Floats, group: Ints) -> None:

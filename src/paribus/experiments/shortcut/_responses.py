@@ -87,7 +87,7 @@ def in_sd(shifts: Floats, margins: Floats, clusters: Ints, *, spec: StatsSpec, r
             variance = weights @ second / n - (weights @ first / n) ** 2
             return np.asarray((weights @ moved / n) / np.sqrt(np.where(variance > 0, variance, np.nan)))[:, None]
 
-    low, high, method = weighted_intervals(ratio, k, spec=spec, rng=rng)
+    low, high, method = weighted_intervals(ratio, size, spec=spec, rng=rng)
     return Summed(float(ratio(np.ones((1, k)))[0, 0]), float(low[0]), float(high[0]), str(method[0]))
 
 
@@ -124,7 +124,7 @@ def area_interval(
         moved = differences + weights @ sums.T / (weights @ size)[:, None]
         return area(levels, moved)[:, None]
 
-    low, high, method = weighted_intervals(resampled, k, spec=spec, rng=rng, bounds=SHARE)
+    low, high, method = weighted_intervals(resampled, size, spec=spec, rng=rng, bounds=SHARE)
     return Summed(float(area(levels, differences)), float(low[0]), float(high[0]), str(method[0]))
 
 
