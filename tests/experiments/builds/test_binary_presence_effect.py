@@ -31,6 +31,19 @@ def test_the_suppressing_ability_is_found_in_both_directions(planted_run):
     assert result.aggregates.custom["strongest"] == "ninja_squid"
 
 
+def test_an_effect_by_taking_the_place_of_another_ability_is_said_to_be_one(planted_run):
+    clothes = ["ability_doubler", "haunt", "respawn_punisher", "thermal_ink"]
+    result, _ = planted_run(BinaryPresenceEffect(abilities=["ninja_squid", *clothes]), "suppression", n_builds=1500)
+    found = result.aggregates.custom["by_displacing"]
+    frame = table(result)
+    assert found and set(found) <= set(clothes)
+    assert (frame.loc[(found, "add"), "p_adj"] < 0.05).all() and (frame.loc[(found, "add"), "own_delta"] == 0).all()
+    (said,) = [
+        line for line in result.aggregates.custom["summary"] if line.startswith("Not established where nothing else")
+    ]
+    assert all(name in said for name in found)
+
+
 def test_nothing_has_an_effect_on_the_null_feature(planted_run):
     result, _ = planted_run(BinaryPresenceEffect(), "null")
     tested = table(result).query("n >= 30")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from paribus.experiments.builds._weapon_groups import WeaponGroups, group_table, kit_p
@@ -115,3 +116,13 @@ def test_the_effect_vector_holds_subs_and_specials(planted_run):
     assert len(vector.labels) == 14 + 19
     assert vector.differences.shape == (33, len(setup.contexts))
     np.testing.assert_allclose(np.nanmean(vector.differences, axis=1), vector.values)
+
+
+def test_the_headline_allows_for_the_choice_among_all_tables(planted_run):
+    result, _ = planted_run(KitSweep(swap_contexts=60, min_examples=1), "weapon_gate")
+    rows = pd.concat([result.tables[f"{name}_swaps"].frame for name in ("sub", "special", "combo")])
+    largest = rows.iloc[rows["mean_delta"].abs().argmax()]
+    metrics = result.metrics
+    assert metrics["max_kit_effect"] == pytest.approx(largest["mean_delta"])
+    width = metrics["max_kit_effect_ci_adj_high"] - metrics["max_kit_effect_ci_adj_low"]
+    assert width > largest["ci_adj_high"] - largest["ci_adj_low"], "that of its own table is too narrow"

@@ -9,7 +9,7 @@ from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import NECESSITY, SUFFICIENCY
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
-from paribus.experiments.told import Effects, Told
+from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
 from paribus.spec import field
@@ -39,6 +39,9 @@ class BinaryPresenceEffect(WithEffectVector, BuildExperiment):
     battery: ClassVar[Battery | None] = Battery("binary_effects", ("ability", "direction"))
     tells: ClassVar[tuple[Told, ...]] = (
         Effects("binary_effects", "{ability} ({direction})", "change of the activation", null="like features"),
+        Sentence(
+            "Not established where nothing else of the same piece is taken away (own_delta): {by_displacing:list}."
+        ),
     )
 
     abilities: list[str] | None = field(None, help="Main-only abilities; null: all of the vocabulary's.")

@@ -113,7 +113,9 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
     added = frame[frame["direction"] == "add"]
     effects = frame["mean_delta"].dropna()
     largest = frame.to_dict("records")[largest_effect(recorder, "max_effect", frame) or 0]
-    own = established(added, level=1 - setup.stats.confidence, value="own_delta", names="own_{}")
+    level = 1 - setup.stats.confidence
+    own = established(added, level=level, value="own_delta", names="own_{}")
+    by_displacing = established(added, level=level) & ~own & (added["n_displaced"] > 0)
     return Aggregates(
         **summed(setup, effects),
         n_conditions=len(frame),
@@ -123,6 +125,7 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
             "strongest_delta": float(largest["mean_delta"]),
             "enhancing": list(added.loc[own & (added["own_delta"] > 0), "ability"]),
             "suppressing": list(added.loc[own & (added["own_delta"] < 0), "ability"]),
+            "by_displacing": list(added.loc[by_displacing, "ability"]),
         },
     )
 

@@ -23,11 +23,12 @@ from paribus.experiments.builds._weapon_stats import weapon_means
 from paribus.experiments.builds._weapon_swaps import Swaps, observed_part, skipped, swap_weapons
 from paribus.experiments.builds.kit_sweep.spec import KitSweep
 from paribus.experiments.builds.setup import BuildSetup
-from paribus.experiments.effect_vector import EffectVector
+from paribus.experiments.effect_vector import LEAST_TESTED, EffectVector
 from paribus.experiments.headline import largest as largest_effect
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 from paribus.results.words import counted
+from paribus.stats.effects import effect_table
 
 TABLES = {"sub": "sub", "special": "special", "kit": "combo"}
 """Tables are named after what they group by; a kit is the combination of sub and special."""
@@ -72,7 +73,7 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
     swaps = swap_weapons(experiment, setup, recorder)
     custom: dict[str, Any] = {"skipped": False}
     n_groups = 0
-    headline: list[pd.DataFrame] = []
+    headline: list[Floats] = []
     for sort in experiment.sorts():
         groups = WeaponGroups.read(setup, sort)
         if not groups.known.any():
@@ -81,15 +82,17 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
         observed, swapped = tables(experiment, part, recorder, groups, means, n, swaps)
         draw(experiment, recorder, sort, observed, swapped)
         custom |= _top(TABLES[sort], sort, observed, swapped, 1 - setup.stats.confidence)
-        headline.append(swapped)
+        headline.append(group_effects(groups, swaps.effects()))
         n_groups += len(swapped)
     unknown = int((~WeaponGroups.read(setup, "kit").known).sum())
     if unknown:
         recorder.warn(f"left out of the groups: {counted(unknown, 'weapon')} of unknown kit")
-    effects = pd.concat(headline, ignore_index=True) if headline else pd.DataFrame({"mean_delta": [], "p": []})
-    largest = largest_effect(recorder, "max_kit_effect", effects)
+    effects = np.concatenate(headline) if headline else np.zeros((0, swaps.f.shape[1]))
+    rng = swaps.setup.rng("kits")  # rows of all tables together: the largest is picked out of all
+    rows = effect_table(effects, swaps.setup.cluster, spec=setup.stats, rng=rng, least=LEAST_TESTED)
+    largest = largest_effect(recorder, "max_kit_effect", rows)
     return Aggregates(
-        mean_delta=None if largest is None else float(effects["mean_delta"].iloc[largest]),
+        mean_delta=None if largest is None else float(rows["mean_delta"].iloc[largest]),
         n_samples=len(setup.contexts),
         n_conditions=n_groups,
         **base_numbers(setup),
