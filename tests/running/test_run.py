@@ -18,8 +18,8 @@ from paribus.results import io
 from paribus.running import run as running
 from paribus.running.resolve import from_store
 from paribus.running.run import run_job, single_folder
+from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
-from paribus.tracking.store import open_store
 
 
 def test_a_finished_run_has_everything(store, job, tracked_workdir):
