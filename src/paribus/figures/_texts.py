@@ -51,9 +51,9 @@ class _Font:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._font, name)
 
-    def _layout(self, text: str, **how: Any) -> Any:
-        key = (_LAYOUT, self._font, self._state, text, repr(how))
-        return _remembered(key, lambda: tuple(self._font._layout(text, **how)))
+    def _layout(self, text: str, *flags: Any, **how: Any) -> Any:
+        key = (_LAYOUT, self._font, self._state, text, repr((flags, how)))
+        return _remembered(key, lambda: tuple(self._font._layout(text, *flags, **how)))
 
 
 def _remembered(key: Hashable, ask: Callable[[], T]) -> T:
