@@ -16,7 +16,7 @@ from paribus.running import kept_models, on_the_spot
 from paribus.running.on_model import with_source, without_training
 from paribus.running.resolved import Resolved
 from paribus.subjects.as_trained import AsTrained
-from paribus.tracking.kept import MODEL_TAG
+from paribus.tracking.kept import TRAINED
 
 if TYPE_CHECKING:
     from paribus.running.request import Request
@@ -77,7 +77,7 @@ def _before(found: Resolved, store: Store, where: str) -> str:
     source = found.source
     if source is None or source.run_id is None:
         raise ConfigError(f"{where}=previous: is the training run before that of the model; take model=tracked")
-    kept = store.runs(where=f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'")
+    kept = store.runs(where=TRAINED)
     own = store.get(source.run_id)
     others = [run for run in kept if run.tags.get("subject") == own.tags.get("subject")]
     places = [place for place, run in enumerate(others) if run.run_id == own.run_id]
@@ -168,7 +168,7 @@ def from_store(node: Tracked, store: Store, subjects: Sequence[str | None]) -> M
 def _no_model(store: Store, subjects: Sequence[str | None]) -> str:
     """Return what a study lacks, and where the model may be: in another study, or yet to be trained."""
     about = f" on {subjects[0]}" if len(subjects) == 1 and subjects[0] else ""
-    trained = store.runs(where=f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'", everywhere=True)
+    trained = store.runs(where=TRAINED, everywhere=True)
     study = next((run.experiment for run in trained if None in subjects or run.tags.get("subject") in subjects), None)
     elsewhere = "STUDY" if study is None else f"{study}, which has the latest of this store"
     types = (option.load() for option in catalogue.options("experiment") if option.name.startswith("train_"))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 PARENT_TAG = "mlflow.parentRunId"
 NAME_TAG = "mlflow.runName"
 MODEL_TAG = "produces_model"
+TRAINED = f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'"
+"""The finished runs that produced a model, as a filter of :meth:`~paribus.tracking.interface.Store.runs`."""
 SPOOLED_TAG = "mlflow.paribus.spooled"
 """Tag of a run that was spooled while its server was unreachable: its id before delivery."""
 ONCE_TAG = "mlflow.paribus.once"

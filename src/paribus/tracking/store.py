@@ -17,7 +17,7 @@ from paribus.results.files import PARTIAL_FILE, RESULT_FILE, TABLE_FOLDER, write
 from paribus.tracking import _mlflow, derived, embedded, heartbeat, local, manifest, server, views
 from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
-from paribus.tracking.kept import MODEL_TAG, PARENT_TAG, SPOOLED_TAG, KeptRun, kept
+from paribus.tracking.kept import PARENT_TAG, SPOOLED_TAG, TRAINED, KeptRun, kept
 from paribus.tracking.ledger import CLAIMS, LedgerClaims
 from paribus.tracking.run import TrackedRun
 
@@ -213,9 +213,7 @@ class MlflowStore:
 
     def latest_model(self, subject: str | None = None) -> KeptRun | None:
         """Return the latest finished run of the MLflow experiment that produced a model for a subject, or for any."""
-        asked = f"tags.{MODEL_TAG} = 'true' and attributes.status = 'FINISHED'"
-        if subject is not None:
-            asked += f" and tags.subject = '{subject}'"
+        asked = TRAINED if subject is None else f"{TRAINED} and tags.subject = '{subject}'"
         found = self.runs(where=asked, limit=1)
         return found[0] if found else None
 
