@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from paribus.experiments.base import Experiment, perform
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup import BuildSetup, build_setup
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.recording import MemoryRecorder
 from paribus.features.latent import Latent
 from paribus.models.sae import SAE

@@ -27,7 +27,7 @@ from scipy.stats import binom
 from benchmarks.calibration_cases import CASES, Case, Check, Reading
 from benchmarks.calibration_planted import recovered
 from paribus.experiments.base import perform
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.recording import MemoryRecorder
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.contexts import Contexts, Corpus

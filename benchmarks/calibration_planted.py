@@ -16,9 +16,9 @@ from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
 from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
 from paribus.experiments.builds.kit_sweep import KitSweep
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_sweep import WeaponSweep
 from paribus.experiments.builds.within_family_interference import WithinFamilyInterference

@@ -33,7 +33,7 @@ from paribus import results
 from paribus.config.locate import conf_dir
 from paribus.config.settings import NOT_SAID
 from paribus.experiments.base import perform
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.recording import MemoryRecorder
 from paribus.figures.about import about
 from paribus.figures.draw import draw

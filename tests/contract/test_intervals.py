@@ -104,7 +104,7 @@ def test_five_source_builds_give_no_interval_in_any_table(name, rules):
 
 
 def performed(name, words, **data):
-    from paribus.experiments.builds.setup import build_setup
+    from paribus.experiments.builds.loading import build_setup
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated
     from paribus.subjects.builds.models.planted import Planted

@@ -9,7 +9,7 @@ import pytest
 def planted_run():
     """Return ``run(experiment, feature, **changes)``: an experiment performed on the planted model; ``run.setup``."""
     from paribus.experiments.base import perform
-    from paribus.experiments.builds.setup import build_setup
+    from paribus.experiments.builds.loading import build_setup
     from paribus.experiments.recording import MemoryRecorder
     from paribus.stats.spec import StatsSpec
     from paribus.subjects.builds.generated import BuildsGenerated

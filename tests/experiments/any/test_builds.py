@@ -15,7 +15,7 @@ from paribus.experiments.any.probe.spec import Probe
 from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.any.sweep.spec import Sweep
 from paribus.experiments.builds.any_network import network_setup
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.factors import spec as factors
 from paribus.running.validate import validate
 from paribus.stats.spec import StatsSpec

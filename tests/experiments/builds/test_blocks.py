@@ -11,8 +11,8 @@ from paribus.experiments.base import perform
 from paribus.experiments.builds.conditional_interactions import ConditionalInteractions
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.within_family_interference import WithinFamilyInterference
 from paribus.experiments.recording import MemoryRecorder
 from paribus.stats.spec import StatsSpec

@@ -9,7 +9,7 @@ import torch
 from paribus.errors import ConfigError
 from paribus.experiments.base import perform
 from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.recording import MemoryRecorder
 from paribus.features.latent import Latent
 from paribus.features.unit import Unit

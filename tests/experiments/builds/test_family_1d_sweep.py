@@ -11,7 +11,7 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import perform
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.family_1d_sweep.plan import supported
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.recording import MemoryRecorder
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.builds.generated import BuildsGenerated

@@ -14,9 +14,9 @@ from paribus.experiments.builds import _report_sentences as sentences
 from paribus.experiments.builds.decoder_output_analysis import DecoderOutputAnalysis
 from paribus.experiments.builds.family_1d_sweep import Family1dSweep
 from paribus.experiments.builds.feature_report import FeatureReport
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
-from paribus.experiments.builds.setup import build_setup
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
 from paribus.experiments.builds.weapon_group_analysis import WeaponGroupAnalysis
 from paribus.experiments.builds.weapon_sweep import WeaponSweep

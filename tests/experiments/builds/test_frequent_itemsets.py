@@ -12,7 +12,7 @@ from paribus.experiments.base import perform
 from paribus.experiments.builds._high_group import high_group, low_group
 from paribus.experiments.builds._itemsets import gear_sets, presence_of
 from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.recording import MemoryRecorder
 from paribus.subjects.builds.contexts import Contexts
 from paribus.subjects.builds.generated import BuildsGenerated

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from paribus.errors import CheckpointError, ConfigError, DataError
-from paribus.experiments.builds.setup import build_setup, load_corpus
+from paribus.experiments.builds.loading import build_setup, load_corpus
 from paribus.experiments.recording import MemoryRecorder
 from paribus.features.direction import Direction
 from paribus.features.latent import Latent

@@ -4,7 +4,7 @@ import torch
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import perform
-from paribus.experiments.builds.setup import build_setup
+from paribus.experiments.builds.loading import build_setup
 from paribus.experiments.builds.train_set_completion import TrainSetCompletion
 from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.train_sae import TrainSAE

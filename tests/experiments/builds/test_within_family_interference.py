@@ -41,7 +41,7 @@ def test_how_common_the_pattern_is_agrees_with_a_count(planted_run):
 def test_a_feature_that_reads_low_tokens_is_found(planted_run):
     """The random features of the planted model read single tokens; one that reads a low token must show up."""
     from paribus.experiments.base import perform
-    from paribus.experiments.builds.setup import build_setup
+    from paribus.experiments.builds.loading import build_setup
     from paribus.experiments.recording import MemoryRecorder
     from paribus.features.latent import Latent
     from paribus.stats.spec import StatsSpec

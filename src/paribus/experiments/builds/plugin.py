@@ -15,7 +15,8 @@ from paribus.errors import ConfigError, DataError, ParibusError
 from paribus.experiments.asked import Asked, Trained
 from paribus.experiments.builds.any_network import network_setup
 from paribus.experiments.builds.build_experiment import BuildExperiment
-from paribus.experiments.builds.setup import BuildSetup, build_setup, load_corpus
+from paribus.experiments.builds.loading import build_setup, load_corpus
+from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.checkpoints import Checkpoint
 from paribus.experiments.networks import made_outside
 from paribus.experiments.setup import NetworkSetup
