@@ -55,6 +55,7 @@ class BuildSetup(Setup):
         instrument: The feature, ready to be measured; parts of the contexts share it.
 
     Example:
+        >>> from paribus.experiments.builds.loading import build_setup
         >>> from paribus.stats.spec import StatsSpec
         >>> from paribus.subjects.builds.generated import BuildsGenerated
         >>> from paribus.subjects.builds.models.planted import Planted
