@@ -193,6 +193,18 @@ def _check_targets(targets: Targets, n: int, length: int, n_tokens: int) -> None
     if positions.max() >= length:
         raise DataError(f"tokens: a target is after position {positions.max()}; sequences have {length} tokens")
     _check_range(torch.from_numpy(np.ascontiguousarray(ids[asked])), n_tokens, "targets")
+    if targets.against is None:
+        return
+    if len(targets.against) != n:
+        raise DataError(f"tokens: {len(targets.against)} rows of tokens that answers are compared with, {n} sequences")
+    compared = targets.against >= 0
+    bare = np.flatnonzero(~compared.any(axis=1))
+    if len(bare):  # a bare logit among differences
+        raise DataError(
+            f"tokens: the answers of {len(bare)} of {n} sequences (the first is {int(bare[0])}) are compared with "
+            "nothing, the others with wrong ones; give all sequences some, or none"
+        )
+    _check_range(torch.from_numpy(np.ascontiguousarray(targets.against[compared])), n_tokens, "wrong answers")
 
 
 def modular_addition(p: int, train_share: float, seed: int) -> TokenData:

@@ -209,6 +209,8 @@ def _lines(handle: Iterable[str], path: str) -> Iterable[Line]:
         answer, against = found.get("answer"), found.get("against", [])
         if not (answer is None or _are_ids([answer])) or (against and not _are_ids(against)):
             raise DataError(f"{where}: answer must be a token id, against a list of them")
+        if against and answer is None:
+            raise DataError(f"{where}: against compares an answer with other tokens, and there is no answer")
         cluster = str(found.get("cluster", f"{number:09d}"))
         yield Line(tuple(found["ids"]), cluster, str(found.get("split", "all")), answer, tuple(against))
 
