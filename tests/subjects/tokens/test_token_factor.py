@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -14,12 +16,15 @@ from paribus.experiments.recording import MemoryRecorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.validation.split_half import SplitHalf
 from paribus.features.latent import Latent
+from paribus.measure import Executor
+from paribus.measure.binding import Binding
 from paribus.models.autoencoders import random_sae
 from paribus.models.nets.modular_transformer import ModularTransformer
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.factors import TokenAt
 from paribus.subjects.tokens.modular_addition import ModularAddition
 from paribus.subjects.tokens.subject import TokenSubject
+from paribus.subjects.tokens.token_file import TokenFile
 
 STATS = StatsSpec(n_bootstrap=100, n_permutations=99, n_null=5)
 
@@ -88,8 +93,20 @@ def test_what_does_not_exist_is_refused(changes, words, setup):
 
 
 def test_unnamed_tokens_are_evenly_spread_and_any_position_may_count_from_the_end(setup):
-    from paribus.measure.binding import Binding
-
     bound = TokenAt(position=-1, most=5).bind(Binding(setup.executor(), "", np.random.default_rng(0), {}))
     assert bound.tokens == (0, 3, 6, 9, 12) and bound.position == 1
     assert bound.observed(np.arange(13)).tolist() == [0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4]
+
+
+@pytest.mark.parametrize("padding", ["left", "right"])
+def test_a_position_is_one_of_every_sequence_and_no_sink_among_those_tried_unasked(tmp_path, padding):
+    """Another token in place of padding does nothing, so that the mean would be too small without a word."""
+    file = tmp_path / "ids.jsonl"
+    file.write_text("\n".join(json.dumps({"ids": [1, *range(2, 2 + n)]}) for n in (2, 3, 3)))
+    subject = TokenSubject(TokenFile(path=str(file), n_tokens=9, padding=padding).load())
+    binding = Binding(Executor(torch.nn.Embedding(9, 2), subject), "", np.random.default_rng(0), {})
+    with pytest.raises(ConfigError, match="padding in 1 of 3 sequences"):
+        TokenAt(position=0 if padding == "left" else -1).bind(binding)
+    tried = [one.position for one in subject.usual_factors(4)]
+    assert tried == ([-2, -1] if padding == "left" else [1, 2])
+    assert all(one.bind(binding).labels for one in subject.usual_factors(4))

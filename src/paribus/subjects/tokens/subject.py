@@ -87,9 +87,15 @@ class TokenSubject(ArraySubject):
         return None if others is None else TokenSubject(_beside(self.data, self.data.ids[others], others))
 
     def usual_factors(self, most_levels: int) -> list[TokenAt]:
-        """Return other tokens at each position that all sequences have, the first one left out where it is a sink."""
-        there = [one for one in range(self.data.ids.shape[1]) if not self.refused_position(one)]
-        return [TokenAt(position=one, most=most_levels) for one in there if one or not self.data.sink]
+        """Return other tokens at each position that all sequences have, but not where one of them has its sink.
+
+        Where sequences are padded on the left positions count from the end, as they mean the same only there.
+        """
+        length, begins = self.data.ids.shape[1], np.zeros(1, np.int64) if self.begins is None else self.begins
+        sinks = set(begins.tolist()) if self.data.sink else set()
+        there = [one for one in range(length) if not self.refused_position(one) and one not in sinks]
+        shift = length if begins.any() else 0
+        return [TokenAt(position=one - shift, most=most_levels) for one in there]
 
     def words(self, columns: Ints) -> list[str]:
         """Return the token ids that are read of each sequence."""

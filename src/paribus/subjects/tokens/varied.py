@@ -50,19 +50,19 @@ def bind(factor: TokenAt, to: Binding) -> Tokens:
     """Return the tokens of sequences.
 
     Raises:
-        ConfigError: If these are no sequences, or have no such position or token.
+        ConfigError: If these are no sequences, one of them has no such position, or there is no such token.
     """
     subject = to.executor.subject
     if not isinstance(subject, TokenSubject):
         raise ConfigError(f"experiment.factor: token_at is of token sequences; these are {subject.name}")
     ids, n_tokens = subject.data.ids.numpy().astype(np.int64), subject.data.n_tokens
-    length = ids.shape[1]
-    if not -length <= factor.position < length:
-        raise ConfigError(f"experiment.factor.position={factor.position}: sequences have {length} positions, from 0")
+    refused = subject.refused_position(factor.position)
+    if refused:
+        raise ConfigError(f"experiment.factor.position={factor.position}: {refused}")
     if factor.tokens and max(factor.tokens) >= n_tokens:
         raise ConfigError(f"experiment.factor.tokens: there are {n_tokens}, from 0 on, got {max(factor.tokens)}")
     spread = np.unique(np.linspace(0, n_tokens - 1, min(factor.most, n_tokens)).round().astype(int)).tolist()
     tokens = tuple(factor.tokens or spread)
     return Tokens(
-        ids, factor.position % length, tokens, f"token at {factor.position}", tuple(str(one) for one in tokens)
+        ids, factor.position % ids.shape[1], tokens, f"token at {factor.position}", tuple(str(one) for one in tokens)
     )
