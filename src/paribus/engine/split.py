@@ -136,25 +136,57 @@ def _end_at(graph: fx.Graph, model: nn.Module, read: Site) -> bool:
 def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, course: Course) -> Split | None:
     site = course.site
     value = call if site.port == "output" else call.args[0]
-    after = {call} if site.port == "input" else set()
-    for node in graph.nodes:
-        if any(used in after or (used is call and site.port == "output") for used in node.all_input_nodes):
-            after.add(node)
+    after = _after(graph, call, site)
     output = next(node for node in graph.nodes if node.op == "output")
     if output not in after or not isinstance(value, fx.Node) or value.op == "get_attr":
         return None
     also = _counted_after(model, graph, after, course.also)
     if also is None:
         return None
+    boundary = _boundary(graph, call, site, after, value)
+    before = fx.GraphModule(model, _prefix(graph, after, (value, *boundary)))
+    before.graph.eliminate_dead_code()
+    before.recompile()
+    suffix = fx.GraphModule(model, _suffix(graph, call, site, after, value, boundary))
+    return Split(before, own_modules(suffix, keep={one.module for one in also}), also)
 
-    suffix, copies = fx.Graph(), {}
-    site_value = suffix.placeholder("site")
+
+def _after(graph: fx.Graph, call: fx.Node, site: Site) -> set[fx.Node]:
+    """Return the nodes that depend on the site."""
+    after = {call} if site.port == "input" else set()
+    for node in graph.nodes:
+        if any(used in after or (used is call and site.port == "output") for used in node.all_input_nodes):
+            after.add(node)
+    return after
+
+
+def _boundary(graph: fx.Graph, call: fx.Node, site: Site, after: set[fx.Node], value: fx.Node) -> list[fx.Node]:
+    """Return the nodes before the site, besides its own value, that those after it need."""
     boundary: list[fx.Node] = []
     for node in graph.nodes:
         for used in _read(node, call, site) if node in after else ():
             at_site = used is value and site.port == "output"
             if used not in after and not at_site and used.op != "get_attr" and used not in boundary:
                 boundary.append(used)
+    return boundary
+
+
+def _prefix(graph: fx.Graph, after: set[fx.Node], given: tuple[fx.Node, ...]) -> fx.Graph:
+    """Return the part before the site, which ends with the values ``given`` to the part after it."""
+    prefix, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+    for node in graph.nodes:
+        if node not in after:
+            copies[node] = prefix.node_copy(node, lambda used: copies[used])
+    prefix.output(tuple(copies[node] for node in given))
+    return prefix
+
+
+def _suffix(
+    graph: fx.Graph, call: fx.Node, site: Site, after: set[fx.Node], value: fx.Node, boundary: list[fx.Node]
+) -> fx.Graph:
+    """Return the part after the site; its inputs are the site's value and the ``boundary``."""
+    suffix, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+    site_value = suffix.placeholder("site")
     for i, node in enumerate(boundary):
         copies[node] = suffix.placeholder(f"boundary_{i}")
     if site.port == "output":
@@ -171,17 +203,7 @@ def _cut(model: nn.Module, graph: fx.Graph, call: fx.Node, course: Course) -> Sp
             copies[node] = suffix.call_module(str(call.target), (site_value, *rest), named)
         elif node in after:
             copies[node] = suffix.node_copy(node, translate)
-
-    prefix, copies = fx.Graph(), {}
-    for node in graph.nodes:
-        if node not in after:
-            copies[node] = prefix.node_copy(node, lambda used: copies[used])
-    prefix.output(tuple(copies[node] for node in (value, *boundary)))
-    before = fx.GraphModule(model, prefix)
-    before.graph.eliminate_dead_code()
-    before.recompile()
-    after_it = own_modules(fx.GraphModule(model, suffix), keep={one.module for one in also})
-    return Split(before, after_it, also)
+    return suffix
 
 
 def _counted_after(

@@ -12,7 +12,7 @@ from paribus.experiments.base import KEPT_RUNS
 from paribus.models.tracked import Tracked
 from paribus.running.choosing import waiting
 from paribus.running.claims import claim_of
-from paribus.running.request import from_job
+from paribus.running.request import Request, from_job
 from paribus.running.resolve import resolve
 from paribus.running.resolved import Resolved
 from paribus.running.sequence import Sequence
@@ -47,39 +47,56 @@ def validate(job: Job, *, among: bool = False) -> None:
     request = from_job(job)
     validate_store(request.tracking)
     request.nodes["device"].resolve()
-    if job.nodes["experiment"].second_run and not takes_tracked(job):
-        store = _existing_store(
-            request.tracking, f"experiment.{request.experiment.beside}: there is no run to take a model from yet"
-        )
-    elif takes_tracked(job):
-        store = _existing_store(request.tracking, "model=tracked: there is no run to take a model from yet")
-    elif job.nodes["experiment"].subject == KEPT_RUNS and among:
+    if among and _compares(job):
         request = replace(request, step="comparison")
-        store = _no_store(request.tracking)
-    elif job.nodes["experiment"].subject == KEPT_RUNS:
-        store = _existing_store(request.tracking, f"{job.experiment.type}: there are no runs to compare yet")
-    else:
-        store = _no_store(request.tracking)
+    store = _store_of(job, request, among=among)
     if isinstance(request.experiment, Sequence):
-        for name, why in left_out(request).items():
-            log.warning("step %s is left out: %s", name, why)
-        steps = step_requests(request)
-        for step in steps:
-            refuse_format(step.experiment, request.nodes["device"], step=step.step)
-            claim_of(step)
-        later = waiting(steps)
-        for resolved, _ in planned(request, store):
-            if resolved.request.step not in later:
-                _validate(resolved, store)
-        nothing = uncompared(request)
-        if nothing is not None:
-            log.warning("the comparison is left out: %s", nothing)
-        elif request.experiment.comparison is not None:
-            _validate(Resolved(request.for_step("comparison", request.experiment.comparison, {}), None), store)
+        _validate_steps(request, request.experiment, store)
     else:
         refuse_format(request.experiment, request.nodes["device"])
         claim_of(request)
         _validate(resolve(request, store), store)
+
+
+def _compares(job: Job) -> bool:
+    experiment = job.nodes["experiment"]
+    return experiment.subject == KEPT_RUNS and not experiment.second_run and not takes_tracked(job)
+
+
+def _store_of(job: Job, request: Request, *, among: bool) -> Store:
+    """Return the store that holds the runs a job names; one of nothing where it names none.
+
+    Raises:
+        ConfigError: If it names some, and there is no store yet.
+    """
+    if job.nodes["experiment"].second_run and not takes_tracked(job):
+        lacking = f"experiment.{request.experiment.beside}: there is no run to take a model from yet"
+    elif takes_tracked(job):
+        lacking = "model=tracked: there is no run to take a model from yet"
+    elif _compares(job) and not among:
+        lacking = f"{job.experiment.type}: there are no runs to compare yet"
+    else:
+        return _no_store(request.tracking)
+    return _existing_store(request.tracking, lacking)
+
+
+def _validate_steps(request: Request, sequence: Sequence, store: Store) -> None:
+    """Validate the steps of a sequence and its comparison, and say what is left out, and why."""
+    for name, why in left_out(request).items():
+        log.warning("step %s is left out: %s", name, why)
+    steps = step_requests(request)
+    for step in steps:
+        refuse_format(step.experiment, request.nodes["device"], step=step.step)
+        claim_of(step)
+    later = waiting(steps)
+    for resolved, _ in planned(request, store):
+        if resolved.request.step not in later:
+            _validate(resolved, store)
+    nothing = uncompared(request)
+    if nothing is not None:
+        log.warning("the comparison is left out: %s", nothing)
+    elif sequence.comparison is not None:
+        _validate(Resolved(request.for_step("comparison", sequence.comparison, {}), None), store)
 
 
 def validate_store(spec: TrackingSpec) -> None:

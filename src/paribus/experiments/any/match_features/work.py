@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from paribus.errors import ConfigError
@@ -19,7 +21,7 @@ from paribus.experiments.any.match_features.tables import (
 )
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
-from paribus.features.matching import match_latents
+from paribus.features.matching import LatentMatches, match_latents
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 
@@ -83,21 +85,8 @@ def run(experiment: MatchFeatures, setup: NetworkSetup, recorder: Recorder) -> A
             "lower experiment.least_fired"
         )
     ways = [way for way in WAYS if way == ACTIVATION or same_channels]
-    parts = [matches_of(found, way, first, level) for way in ways]
     where = f"{first.label} and {second.label}, {len(vectors)} vectors of {len(rows)} contexts of {said}"
-    says = f"One row per latent of the first and way: {where}; established at {level:g}."
-    recorder.table(Table("matches", says, Evidence.OBSERVATIONAL, pd.concat(parts, ignore_index=True), MATCHES))
-    totals = [total_of(found, way, part, first, second) for way, part in zip(ways, parts, strict=True)]
-    says = f"One row per way of matching: {where}."
-    recorder.table(Table("matched", says, Evidence.OBSERVATIONAL, pd.DataFrame(totals), MATCHED))
-    ranked = pd.concat([ranked_of(found, way, part) for way, part in zip(ways, parts, strict=True)], ignore_index=True)
-    says = f"One row per way and rank, the most alike first: {where}."
-    recorder.table(Table("ranked", says, Evidence.OBSERVATIONAL, ranked, RANKED))
-    draw(recorder, first, second)
-    by = {total["way"]: total for total in totals}
-    for way, total in by.items():
-        recorder.metric(f"matched_{way}_mean", total["mean"])
-        recorder.metric(f"matched_{way}_established", total["share_established"])
+    by = _hand_over(recorder, found, ways, first, second, level=level, where=where)
     return Aggregates(
         n_samples=len(rows),
         n_conditions=len(found.latent),
@@ -116,6 +105,26 @@ def run(experiment: MatchFeatures, setup: NetworkSetup, recorder: Recorder) -> A
             "n_agree": by[ACTIVATION]["n_agree"],
         },
     )
+
+
+def _hand_over(
+    recorder: Recorder, found: LatentMatches, ways: list[str], first: Side, second: Side, *, level: float, where: str
+) -> dict[str, dict[str, Any]]:
+    """Hand tables, figures and metrics over; return the totals of each way."""
+    parts = [matches_of(found, way, first, level) for way in ways]
+    says = f"One row per latent of the first and way: {where}; established at {level:g}."
+    recorder.table(Table("matches", says, Evidence.OBSERVATIONAL, pd.concat(parts, ignore_index=True), MATCHES))
+    by = {way: total_of(found, way, part, first, second) for way, part in zip(ways, parts, strict=True)}
+    says = f"One row per way of matching: {where}."
+    recorder.table(Table("matched", says, Evidence.OBSERVATIONAL, pd.DataFrame(list(by.values())), MATCHED))
+    ranked = pd.concat([ranked_of(found, way, part) for way, part in zip(ways, parts, strict=True)], ignore_index=True)
+    says = f"One row per way and rank, the most alike first: {where}."
+    recorder.table(Table("ranked", says, Evidence.OBSERVATIONAL, ranked, RANKED))
+    draw(recorder, first, second)
+    for way, total in by.items():
+        recorder.metric(f"matched_{way}_mean", total["mean"])
+        recorder.metric(f"matched_{way}_established", total["share_established"])
+    return by
 
 
 def _shared(experiment: MatchFeatures, first: Side, second: Side) -> bool:
