@@ -28,8 +28,8 @@ class Cored:
         sets: The cores that occur, as units chosen ``[c, m]``, by how many contexts have them, the most first.
         found: Which contexts have each of them ``[c, n]``.
         told: Contexts in which cores are defined ``[n]``: the readout with all units exceeds that with none.
-        retention: Share of the effect of all units that each core keeps, averaged over the contexts that have it
-            ``[c]``.
+        retention: Share of the effect of all units that each core keeps: a ratio of means over the contexts that have
+            it ``[c]``, as a ratio in each has no bound where all units do little.
         full: The readout with all units ``[n]``.
         empty: The readout without the chosen ones ``[n]``.
     """
@@ -118,8 +118,7 @@ def cores(
         if robust:
             qualifies = np.ascontiguousarray(robust_sets(qualifies, known))
         minimal[:, at] = minimal_sets(qualifies)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            kept[:, at] = (values - none) / gain
+        kept[:, at] = values - none
         full[at], empty[at], told[at] = every, none, active
     times = minimal.sum(1)
     order = np.argsort(-times, kind="stable")
@@ -128,7 +127,7 @@ def cores(
         sets=(order[:, None] >> np.arange(m) & 1).astype(bool),
         found=minimal[order],
         told=told,
-        retention=np.array([kept[one, minimal[one]].mean() for one in order]),
+        retention=np.array([kept[one, minimal[one]].sum() / (full - empty)[minimal[one]].sum() for one in order]),
         full=full,
         empty=empty,
     )

@@ -21,9 +21,10 @@ from paribus.experiments.any.swap.spec import Swap
 from paribus.experiments.any.sweep.spec import Sweep
 from paribus.factors import spec as factors
 from paribus.figures.draw import draw
-from paribus.measure import Contexts, InputFactor, stack
+from paribus.measure import ArraySubject, Contexts, Executor, InputFactor, InputUnits, Outputs, stack
 from paribus.measure.binding import FactorSpec
 from paribus.methods import contrast
+from paribus.methods.cores import cores
 
 from . import sequences
 from .conftest import performed, setup_of
@@ -112,6 +113,27 @@ def test_cores_finds_the_smallest_sets(planted):
     }
     assert dict(zip(table["core"], table["share"], strict=True)) == pytest.approx(expected)
     assert frame.set_index("level").loc["unit 2", "in_cores"] == pytest.approx(expected["unit 2"])
+
+
+def test_a_context_where_all_units_do_little_does_not_decide_what_a_core_keeps():
+    x = np.array(
+        [[5.0, -4.999], [1.0, 0.0]], np.float32
+    )  # the first unit keeps 5,000 times what both do, and all of it
+
+    class Sum(nn.Module):
+        def forward(self, x):
+            return x.sum(1, keepdim=True)
+
+    class Columns(InputUnits):
+        name, names = "columns", ("0", "1")
+
+        def keep(self, cells, on):
+            return stack([cells.with_value(0, cells.values[0] * row.astype(np.float32)) for row in on])
+
+    executor = Executor(Sum(), ArraySubject(Contexts(inputs=x)))
+    found = cores(executor, Columns(), [0, 1], Outputs(), np.arange(2))
+    assert found.sets.tolist() == [[True, False]] and found.found.all()
+    assert found.retention == pytest.approx([(5 + 1) / (0.001 + 1)], rel=1e-3)
 
 
 def test_steering_is_exact_along_a_given_direction(planted):

@@ -237,7 +237,10 @@ def test_pooled_values_leave_out_padding_and_the_first_token(tmp_path):
         ([{"ids": [1, 2], "answer": V}], "there are 11 tokens"),
         ([{"ids": [1, 2], "answer": 3, "against": [V]}], "wrong answers from 11 to 11; there are 11 tokens"),
         ([{"ids": [1, 2], "against": [3]}], "line 1: against compares an answer"),
-        ([{"ids": [1, 2], "answer": 3, "against": [4]}, {"ids": [1], "answer": 5}], r"1 of 2 sequences \(the first is 1"),
+        (
+            [{"ids": [1, 2], "answer": 3, "against": [4]}, {"ids": [1], "answer": 5}],
+            r"1 of 2 sequences \(the first is 1",
+        ),
         ([""], "holds no sequence"),
     ],
 )

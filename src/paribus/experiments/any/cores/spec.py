@@ -27,7 +27,7 @@ class Cores(Generic, WithoutEffectVector):
     """
 
     type: ClassVar[str] = "cores"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "The smallest sets of units that keep the readout, over all subsets, on any network."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     refused: ClassVar[Mapping[str, str]] = {kind: LESS.format(kind) for kind in ("loss", "kl")}

@@ -19,7 +19,8 @@ CORES = {
     "share": "share of contexts in which it is a core, of those in which the units raise the readout",
     **interval("share", "the 95 % interval of share by cluster (Wilson)"),
     "share_high": "upper end of that interval",
-    "retention": "share of the effect of all units that it keeps, averaged over the contexts in which it is a core",
+    "retention": "share of the effect of all units that it keeps, a ratio of means over the contexts in which it is a "
+    "core",
     "named": "whether its share reaches least_share",
     "inclusion": f"share of {DRAWS} cluster resamples in which it reaches least_share",
 }
