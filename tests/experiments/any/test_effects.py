@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from paribus.experiments.any._effects import Part, Reported, effects
 from paribus.experiments.any._session import Rows
+from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.base import perform
 from paribus.experiments.recording import MemoryRecorder
+from paribus.factors.spec import Units
 from paribus.measure import Contexts
 from paribus.stats.clusters import reduce_to_clusters
 
@@ -27,3 +31,16 @@ def test_an_adjusted_p_of_flips_of_its_own_is_never_below_p():
         assert row["p_adj"] >= row["p"]
         equal += row["p_adj"] == row["p"]
     assert 0 < equal < 6, "some were smaller, not all"
+
+
+@pytest.mark.parametrize(
+    ("ablation", "readout", "warned"), [("mean", "output", 1), ("zero", "output", 0), ("mean", "kl", 0)]
+)
+def test_an_order_that_is_chance_by_construction_is_called_so(ablation, readout, warned):
+    """A mean of a linear readout does not change when its inputs are set to their means."""
+    torch.manual_seed(0)
+    contexts = Contexts(inputs=torch.randn(N, 4), splits={"train": np.arange(20), "test": np.arange(20, N)})
+    asked = Ablate(place="auto", factor=Units(ablation=ablation), readout=readout, outputs=["1"][: readout == "output"])
+    recorder = MemoryRecorder()
+    perform(asked, setup_of(torch.nn.Sequential(torch.nn.Identity(), torch.nn.Linear(4, 3)), contexts), recorder)
+    assert sum("linear in them" in one for one in recorder.diagnostics.warnings) == warned

@@ -14,6 +14,8 @@ from paribus.stats.clusters import ClusterSums
 
 MOST_RANKED_ON = 500
 """Contexts that a ranking is made on."""
+LEAST_MEAN = 1e-5
+"""The largest mean effect, over the largest sd of the effects, below which all means are rounding."""
 
 
 def ranked(at: At, units: Units) -> Ints:
@@ -22,7 +24,15 @@ def ranked(at: At, units: Units) -> Ints:
     if len(some) > MOST_RANKED_ON:
         some = np.sort(at.setup.rng("ranking_contexts").choice(some, MOST_RANKED_ON, replace=False))
     off = singles(len(units.names))
-    return by_size(at.ask(ablate, units, off, stream="ranking", rows=some, n_null=0, watch=None).sums)
+    sums = at.ask(ablate, units, off, stream="ranking", rows=some, n_null=0, watch=None).sums
+    if np.nan_to_num(sums.sd).max() > 0 and np.nan_to_num(np.abs(sums.means)).max() <= LEAST_MEAN * np.nanmax(sums.sd):
+        at.recorder.warn(
+            f"Single {units.name} move {at.kind} in single contexts, and its mean in those that are fitted on by "
+            "nothing: what is read is linear in them, and they are set to their mean. Their order and which of them "
+            "are the strongest are chance, and effects are the difference between the contexts fitted on and those "
+            "reported. Ask with ablation=zero, or read loss, correct, label_margin or kl."
+        )
+    return by_size(sums)
 
 
 def by_size(sums: ClusterSums) -> Ints:
