@@ -121,7 +121,8 @@ def test_shapley_interactions_are_those_of_what_contexts_show(planted_run):
     both = present[:, setup.vocabulary.family("QR").index] & present[:, setup.vocabulary.family("SS").index]
     assert 0 < row["n"] <= both.sum()
     assert row["interaction_activation"] == pytest.approx(2.0)
-    assert row["effect_a"] == pytest.approx(1.0)
+    assert row["effect_a"] == row["unique_a"] == row["redundant"] == pytest.approx(0.0)
+    assert row["synergistic"] == pytest.approx(2.0)
     others = frame.drop(row.name)["interaction_activation"].dropna()
     assert (others.abs() < 1e-6).all()
 
@@ -145,15 +146,20 @@ def test_shapley_interactions_are_averages_over_orders(planted_run):
             terms = []
             for order in permutations([*others, "pair"]):
                 before = set(order[: order.index("pair")])
-                terms.append(worth(before | {a, b}) - worth(before | {a}) - worth(before | {b}) + worth(before))
-            found.setdefault((a, b), []).append(np.mean(terms))
+                steps = [worth(before | more) - worth(before) for more in ({a, b}, {a}, {b})]
+                terms.append((steps[0] - steps[1] - steps[2], *steps))
+            found.setdefault((a, b), []).append(np.mean(terms, axis=0))
     frame = result.tables["interactions"].frame
     assert len(found) == 10
     for (a, b), values in found.items():
         row = pair_of(frame, *(setup.vocabulary.family(x).name for x in (a, b)))
-        assert row["n"] == np.isfinite(values).sum()
+        assert row["n"] == np.isfinite(values).all(1).sum()
         if row["n"]:
-            assert row["interaction_activation"] == pytest.approx(np.nanmean(values), abs=1e-6)
+            interaction, both, first, second = np.nanmean(values, axis=0)
+            assert row["interaction_activation"] == pytest.approx(interaction, abs=1e-6)
+            assert row[["effect_a", "effect_b"]].tolist() == pytest.approx([first, second], abs=1e-6)
+            joint = row[["unique_a", "unique_b", "redundant", "synergistic"]].sum()
+            assert joint * row["direction"] == pytest.approx(both, abs=1e-6)
 
 
 def test_candidates_are_chosen_on_other_builds_than_they_are_reported_on(planted_run):

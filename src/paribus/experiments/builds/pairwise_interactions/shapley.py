@@ -18,7 +18,12 @@ from paribus.methods.lattice import interaction_weights
 
 
 def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:
-    """Return a design in which any of the candidates are taken away, with the weights of Shapley interactions."""
+    """Return a design in which any of the candidates are taken away, with the weights of Shapley interactions.
+
+    The effect of one of a pair is its Shapley value where the other is absent: with the other's and the interaction of
+    the two it adds up to the Shapley value of both as one player (Grabisch and Roubens 1999), as effects do in a second
+    difference. A Shapley value among all players has part of the interaction in it already.
+    """
     k = len(candidates)
     moves = tuple(combine([c.gone[0] for i, c in enumerate(candidates) if not s >> i & 1]) for s in range(1 << k))
     inside = [pair for a, b, c in triples for pair in ((a, b), (a, c), (b, c))]
@@ -26,8 +31,8 @@ def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], tripl
     return Layout(
         moves,
         interaction_weights(k, pairs),
-        interaction_weights(k, [(a,) for a, _ in pairs]),
-        interaction_weights(k, [(b,) for _, b in pairs]),
+        interaction_weights(k, [(a,) for a, _ in pairs], absent=[b for _, b in pairs]),
+        interaction_weights(k, [(b,) for _, b in pairs], absent=[a for a, _ in pairs]),
         interaction_weights(k, triples),
         interaction_weights(k, inside, absent=thirds),
         LevelMeans.of_sizes([1] * len(moves)),

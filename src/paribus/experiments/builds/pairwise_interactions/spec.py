@@ -22,7 +22,7 @@ class PairwiseInteractions(InteractionExperiment):
 
     type: ClassVar[str] = "pairwise_interactions"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Pairs and triples: synergy, redundancy, third order, or only the output's nonlinearity."
     tells: ClassVar[tuple[Told, ...]] = (
         Effects(
