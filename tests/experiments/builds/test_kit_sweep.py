@@ -31,6 +31,15 @@ def test_the_special_is_found_and_no_sub(planted_run):
     np.testing.assert_allclose(combos["mean_delta"], np.where(zipcaster, 2.0, 0.0))
 
 
+def test_what_only_weapons_do_leaves_no_gap_though_few_weapons_are_observed(planted_run):
+    experiment = KitSweep(swap_contexts=20, condition_family="SSU", condition_rung=12, min_examples=1)
+    result, _ = planted_run(experiment, "weapon_gate")
+    for name in ("sub", "special", "combo"):
+        frame = result.tables[f"{name}_stats"].frame
+        assert frame["n_weapons"].sum() < 130 and frame["delta"].abs().max() > 0
+        np.testing.assert_allclose(frame["interventional_delta"], frame["delta"], atol=1e-12)
+
+
 def test_kits_as_used_are_tested_over_weapons(planted_run):
     result, setup = planted_run(KitSweep(swap_contexts=20), "dose", n_builds=1500)
     frame = result.tables["special_stats"].frame.set_index("special")

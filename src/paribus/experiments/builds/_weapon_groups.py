@@ -121,11 +121,19 @@ def group_swaps(setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, swa
     frame.insert(3, "firing_rate", group_effects(groups, firing_rates(swaps.f)[:, None])[:, 0])
     frame["p_kit"], frame["p_kit_method"] = kit_p(setup, means[known], groups.codes[known], f"{stream}_kit")
     frame["p_kit_adj"] = adjust(frame["p_kit"].to_numpy(), setup.stats.adjust)
-    others = [known & ~rows for rows in inside]
-    frame["delta_to_rest"] = [
-        float(means[a].mean() - means[b].mean()) if b.any() else np.nan for a, b in zip(inside, others, strict=True)
-    ]
+    frame["delta_to_rest"] = list(to_rest(groups, means, known).values())
     return frame
+
+
+def to_rest(groups: WeaponGroups, values: Floats, use: Bools) -> dict[str, float]:
+    """Return each group's mean over its weapons minus that over all others, of the weapons used ``[weapons]``."""
+    use = use & groups.known
+    differences = {}
+    for code in np.unique(groups.codes[use]):
+        own, others = use & (groups.codes == code), use & (groups.codes != code)
+        gap = float(values[own].mean() - values[others].mean()) if others.any() else np.nan
+        differences[groups.names[code]] = gap
+    return differences
 
 
 GROUP_COLUMNS = {
@@ -137,7 +145,7 @@ GROUP_COLUMNS = {
     "delta": "mean_activation - rest_mean, not pooled",
     "p": "kits permuted over the weapons: does this group differ from the rest?",
     "p_adj": "p adjusted over the rows of this table",
-    "interventional_delta": "the same contrast between weapons that were swapped into the same builds",
+    "interventional_delta": "the same contrast between the same weapons, swapped into the same builds",
     "confounding_gap": "delta - interventional_delta: what comes with these weapons but is not done by them",
 }
 

@@ -27,7 +27,7 @@ class KitSweep(WithEffectVector, WeaponExperiment):
 
     type: ClassVar[str] = "kit_sweep"
     evidence: ClassVar[Evidence] = Evidence.INTERVENTIONAL
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Weapons grouped by sub, special and both: as used, and swapped into the same builds."
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (

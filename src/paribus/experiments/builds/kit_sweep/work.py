@@ -18,6 +18,7 @@ from paribus.experiments.builds._weapon_groups import (
     group_effects,
     group_swaps,
     group_table,
+    to_rest,
 )
 from paribus.experiments.builds._weapon_stats import weapon_means
 from paribus.experiments.builds._weapon_swaps import Swaps, observed_part, skipped, swap_weapons
@@ -120,7 +121,7 @@ def tables(
     swapped["beyond"] = beyond_least(setup, swapped)
     swapped = swapped.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
     observed = group_table(setup, groups, means, n, f"{name}_stats")
-    done = dict(zip(swapped[groups.of], swapped["delta_to_rest"], strict=True))
+    done = to_rest(groups, row_means(swaps.effects()), ~np.isnan(means))
     observed["interventional_delta"] = [done[each] for each in observed[groups.of]]
     observed["confounding_gap"] = observed["delta"] - observed["interventional_delta"]
     observed = observed.sort_values("pooled_mean", ascending=False, kind="stable", ignore_index=True)
@@ -150,7 +151,7 @@ def draw(experiment: KitSweep, recorder: Recorder, sort: str, observed: pd.DataF
     meaning = "observed: against all other weapons' means; swapped: effect in the same builds"
     title = f"By {WORDS[sort]}: as used, and swapped into the same builds"
     caption = (
-        "Left: mean over the weapons of the group against the other weapons (pooled; correlation). Right: "
+        "Left: mean over the weapons of the group against the other weapons (correlation). Right: "
         "change when these weapons are swapped into the same builds; hatched: the same for like features."
     )
     draw_contrast(recorder, both, TABLES[sort], "group", says, meaning, title, caption)

@@ -146,7 +146,7 @@ def draw(experiment: WeaponSweep, recorder: Recorder, stats: pd.DataFrame, frame
     meaning = "observed: difference to contexts with other weapons; swapped: effect in the same builds"
     title = "Weapons as used, and swapped into the same builds"
     caption = (
-        "Left: mean activation against contexts that hold other weapons (pooled; correlation). Right: change "
+        "Left: mean activation against contexts that hold other weapons (correlation). Right: change "
         "when the weapon alone is swapped; hatched: the same for like features."
     )
     draw_contrast(recorder, both, "weapon", "weapon", says, meaning, title, caption)
