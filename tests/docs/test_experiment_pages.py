@@ -96,6 +96,30 @@ def test_a_page_says_what_it_should(path):
     assert len(re.findall(r"^\* ", text, re.MULTILINE)) >= 2
 
 
+VALUES = {"max_abs"}
+"""Words that are a column of one table and a value of a column of another."""
+
+
+def tables_of(text):
+    """Return the columns of every table of a page, with their meanings."""
+    parts = re.split(r"^### `(\w+)`", text, flags=re.MULTILINE)
+    rows = [dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", part, re.MULTILINE)) for part in parts[2::2]]
+    return list(zip(parts[1::2], rows, strict=True))
+
+
+def test_meanings_name_columns_of_their_own_table():
+    pages = [(path.stem, tables_of(path.read_text())) for path in PAGES]
+    known = {column for _, tables in pages for _, columns in tables for column in columns} - VALUES
+    wrong = [
+        f"{page}: {table}.{column}: {word}"
+        for page, tables in pages
+        for table, columns in tables
+        for column, meaning in columns.items()
+        for word in set(re.findall(r"\b[a-z]+_[a-z_]+\b", meaning)) & known - set(columns)
+    ]
+    assert not wrong
+
+
 def shown_on(path):
     """Return the data that a page's commands are about: images where they train a model first."""
     subject = SUBJECTS[path.stem]

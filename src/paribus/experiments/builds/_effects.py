@@ -27,6 +27,9 @@ RESOLUTION = 1e-5
 TESTED_COLUMNS = ("ci_low", "ci_high", "ci_method", "ci_adj_low", "ci_adj_high", "p", "p_method", "p_adj")
 """Interval and test of one row, as any table of effects holds them."""
 
+PLACE = "percentile of {} among like features of the same model, 0 to 100; not a p"
+"""Meaning of ``null_percentile``, where the name of the effect is put in."""
+
 EFFECT_COLUMNS: Mapping[str, str] = {
     "mean_activation": "mean activation f over the contexts of the row",
     "mean_delta": "mean paired difference of f to the same context's baseline",
@@ -37,7 +40,7 @@ EFFECT_COLUMNS: Mapping[str, str] = {
     "n": "contexts measured",
     "n_clusters": "source builds they come from",
     "p_adj": "p adjusted over the rows of this table",
-    "null_percentile": "percentile of mean_delta among like features of the same model, 0 to 100; not a p",
+    "null_percentile": PLACE.format("mean_delta"),
     "null_low": "2.5 % quantile of the same effect on like features, rescaled to this feature's sd",
     "null_median": "median of that null",
     "null_high": "97.5 % quantile of that null",

@@ -10,7 +10,7 @@ import pandas as pd
 from paribus.arrays import Bools, Floats
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._candidates import Candidate, Choice
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TESTED_COLUMNS, effect_rows
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, PLACE, RESOLUTION, TESTED_COLUMNS, effect_rows
 from paribus.experiments.builds._interaction_labels import (
     LABELS,
     directions,
@@ -175,6 +175,7 @@ PAIR_COLUMNS = {
     "interaction_preactivation": "the same on the pre-activation z",
     "label": LABELS,
     **bootstrapped("interaction_activation"),
+    "null_percentile": PLACE.format("interaction_activation"),
     "p_adj": "p adjusted over the pairs",
     "p_adj_z": "p of the interaction in z, adjusted over the pairs",
     "effect_a": "mean effect of a alone (for sii: its Shapley value without the other)",
@@ -194,6 +195,7 @@ TRIPLE_COLUMNS = {
     "label": "third_order: established in f and z, and the sign of a pair's interaction turns with the third; "
     "modulated: established without a turn; output_nonlinearity: in f but not in z; none; untested",
     **bootstrapped("third_difference"),
+    "null_percentile": PLACE.format("third_difference"),
     "p_adj": "p adjusted over the triples",
     "ab_without_third": "interaction of a and b with c absent",
     "ab_with_third": "interaction of a and b with c there",

@@ -60,7 +60,8 @@ def draw_contrast(
         title: Title of the figure.
         caption: Its caption.
     """
-    recorder.table(Table(f"{stem}_contrast", says, Evidence.OBSERVATIONAL, frame, {"source": meaning}))
+    meanings = {"source": meaning, "delta": "the difference that source names"}
+    recorder.table(Table(f"{stem}_contrast", says, Evidence.OBSERVATIONAL, frame, meanings))
     roles = {"label": label, "value": "delta", "low": "low", "high": "high", "panel": "source", **NULL_BAND}
     drawn = Figure.of("forest", f"{stem}_contrast", name=f"{stem}_forest", **roles)
     looks: dict[str, Any] = {"xlabel": "difference of activation", "reference": 0.0, "null_label": "like features"}

@@ -10,7 +10,7 @@ import pandas as pd
 from paribus.arrays import Bools, Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import effect_rows, firing_rates, row_means
-from paribus.experiments.builds._weapon_stats import POOLED_COLUMNS, pooled
+from paribus.experiments.builds._weapon_stats import POOLED_COLUMNS, WEAPON_COLUMNS, pooled
 from paribus.experiments.builds._weapon_swaps import Swaps
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.stats.intervals import ONE_GROUP, Methods
@@ -137,6 +137,7 @@ def to_rest(groups: WeaponGroups, values: Floats, use: Bools) -> dict[str, float
 
 
 GROUP_COLUMNS = {
+    **{name: text for name, text in WEAPON_COLUMNS.items() if name in POOLED_COLUMNS},
     "n_weapons": "weapons of the group: the unit of every number here",
     "n": "contexts that hold one of them",
     "mean_activation": "mean over the weapons' observed means",

@@ -11,7 +11,14 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
 from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, RESOLUTION, TESTED_COLUMNS, base_numbers, row_means
+from paribus.experiments.builds._effects import (
+    EFFECT_COLUMNS,
+    PLACE,
+    RESOLUTION,
+    TESTED_COLUMNS,
+    base_numbers,
+    row_means,
+)
 from paribus.experiments.builds._interaction_labels import third_labels
 from paribus.experiments.builds._interaction_sums import InteractionSums, add_up
 from paribus.experiments.builds._interaction_tables import tested_rows
@@ -190,6 +197,7 @@ _COLUMNS = {
     "third_difference": "interaction in f with the modulator there, minus without it",
     "third_difference_z": "the same on the pre-activation z",
     **bootstrapped("third_difference"),
+    "null_percentile": PLACE.format("third_difference"),
     "p_adj": "p adjusted over the pairs",
     "label": "third_order: established in f and z and the pair's sign turns; modulated: without a turn; "
     "output_nonlinearity: in f but not in z; none; untested",

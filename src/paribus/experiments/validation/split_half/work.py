@@ -107,7 +107,10 @@ def tables(experiment: SplitHalf, recorder: Recorder, usable: Usable, found: Agr
                     "r": np.concatenate([found.r, found.null]),
                 }
             ),
-            {"r": "correlation of the two halves' effects; for null draws its mean over the tested splits"},
+            {
+                "kind": "observed, or a draw of the null",
+                "r": "correlation of the two halves' effects; for null draws its mean over the tested splits",
+            },
         )
     )
     recorder.table(
