@@ -60,6 +60,35 @@ def not_learned(labels: Ints, names: Sequence[str], splits: Mapping[str, Ints]) 
     ]
 
 
+def not_crossed(
+    labels: Ints, domains: Ints, names: tuple[Sequence[str], Sequence[str]], train: Ints, *, most: int = 4
+) -> list[str]:
+    """Return what is to be said of training domains that lack a class which others have.
+
+    Args:
+        labels: Class of each example ``[n]``.
+        domains: Domain of each example ``[n]``.
+        names: Names of the domains, and of the classes.
+        train: Rows of the training split.
+        most: Domains that are named.
+
+    Example:
+        >>> not_crossed(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), (("A", "B"), ("no", "yes")), np.arange(4))
+        ['No training example of A has the class yes: domain and class cannot be told apart there, whatever the weights.']
+    """
+    labels, domains = labels[train], domains[train]
+    classes = np.unique(labels)
+    lacking = {int(k): np.setdiff1d(classes, labels[domains == k]) for k in np.unique(domains)}
+    lacking = {k: missing for k, missing in lacking.items() if len(missing)}
+    shown = ", none of ".join(
+        f"{names[0][k]} has the class{'' if len(missing) == 1 else 'es'} {', '.join(names[1][c] for c in missing[:8])}"
+        for k, missing in list(lacking.items())[:most]
+    )
+    more = f" (and {len(lacking) - most} domains more)" if len(lacking) > most else ""
+    end = "domain and class cannot be told apart there, whatever the weights."
+    return [f"No training example of {shown}{more}: {end}"] if lacking else []
+
+
 class LabelledData(Protocol):
     """Examples with a label each, cut into splits: images, the rows of a table, yours."""
 

@@ -12,7 +12,7 @@ from paribus import seeds
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.columns_by_role import ROLES
-from paribus.subjects.labelled import not_learned
+from paribus.subjects.labelled import not_crossed, not_learned
 from paribus.subjects.selection import draw, hold_out
 
 if TYPE_CHECKING:
@@ -137,7 +137,11 @@ def placed(spec: RoleFields, frame: pd.DataFrame, *, where: str, draws: str) -> 
     domains = coded(frame[spec.domain]) if spec.domain else Coded((ALL,), np.zeros(len(frame), np.int64))
     clusters = coded(frame[spec.cluster]) if spec.cluster else Coded((), np.arange(len(frame)))
     splits = _splits(spec, frame, labels, domains, clusters.codes, where, draws)
-    notes = [*_cluster_notes(spec, splits, clusters), *not_learned(labels.codes, labels.names, splits)]
+    notes = [
+        *_cluster_notes(spec, splits, clusters),
+        *not_learned(labels.codes, labels.names, splits),
+        *not_crossed(labels.codes, domains.codes, (domains.names, labels.names), splits["train"]),
+    ]
     return Placed(frame, labels, domains, clusters, splits, tuple(notes))
 
 

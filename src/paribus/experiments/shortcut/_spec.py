@@ -54,7 +54,7 @@ class ShortcutExperiment(OnClassifier):
         "auto", help="Where to edit: a module's input or output; auto is the input of the last linear layer."
     )
     positive: int | None = field(None, low=0, help="Class that the margin leans to; null for the last one.")
-    fit_balance: bool = field(True, help="Fit probes and bases with inverse domain x class weights.")
+    fit_balance: bool = field(True, help="Fit probes and bases, and score probes, with inverse domain x class weights.")
 
     def held_out(self) -> list[str]:
         """Return the splits that edits are evaluated on, of those that there are."""

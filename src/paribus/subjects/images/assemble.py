@@ -14,7 +14,7 @@ from paribus.errors import DataError
 from paribus.subjects.images.data import EightBitImages, ImageData, content_digest
 from paribus.subjects.images.image_files import ImageFiles
 from paribus.subjects.images.splits import HELD_OUT, SPLITS
-from paribus.subjects.labelled import not_learned
+from paribus.subjects.labelled import not_crossed, not_learned
 from paribus.subjects.selection import Roles, draw, hold_out
 
 
@@ -140,7 +140,9 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
     if len(present) < 2:
         only = catalogue.class_names[int(present[0])]
         raise DataError(f"{where}: the training split has the single class {only!r}; a classifier needs at least two")
-    return Cut(chosen, (*notes, *not_learned(catalogue.labels, catalogue.class_names, chosen)))
+    said = not_learned(catalogue.labels, catalogue.class_names, chosen)
+    names = catalogue.domain_names, catalogue.class_names
+    return Cut(chosen, (*notes, *said, *not_crossed(catalogue.labels, catalogue.domains, names, chosen["train"])))
 
 
 def _apart(rows: Ints, train: Ints, clusters: Ints, where: str) -> Ints:
