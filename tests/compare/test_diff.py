@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from paribus.compare.diff import diff
@@ -55,3 +56,25 @@ def test_of_groups_the_values_that_occur_and_the_means_are_compared():
     assert found["results"] == ["m: mean 0.5 of 2 -> mean 2.5 of 2"]
     (only,) = lines(diff(a, a[:1]))["science"]
     assert only == "seed: {0, 1} -> 0", "what a group holds has no type of its own"
+
+
+def test_numbers_of_settings_are_compared_by_value_as_in_the_identity():
+    """The default 1.0 of a file and the word 1 are one setting; yes or no and texts are not numbers."""
+    one, other = result(experiment={"amount": 1.0}), result(experiment={"amount": 1})
+    two, yes = result(experiment={"amount": 2}), result(experiment={"amount": True})
+    assert not any(lines(diff([one], [other])).values())
+    assert not any(lines(diff([one, other, two], [other, two])).values())
+    assert lines(diff([one, two], [two, two]))["science"] == ["experiment.amount: {1.0, 2} -> 2"]
+    assert lines(diff([one], [yes]))["science"] == ["experiment.amount: 1.0 (number) -> True (yes or no)"]
+
+
+def test_of_groups_equal_means_are_left_out_and_missing_numbers_are_none_of_them():
+    def of(*values):
+        return [result({"m": value}) for value in values]
+
+    assert not any(lines(diff(of(1.0, 2.0), of(2.0, 1.0))).values())
+    assert not any(lines(diff(of(math.nan, math.nan), of(math.nan))).values())
+    assert lines(diff(of(1.0, math.nan), of(1.0, 2.0)))["results"] == ["m: mean 1 of 1 -> mean 1.5 of 2"]
+    assert lines(diff(of(math.nan, math.nan), of(1.0, 2.0)))["results"] == ["m: nan -> mean 1.5 of 2"]
+    (change,) = diff([result(seed=0), result(seed=1)], [result(seed=0)])["science"]
+    assert change.before.n == 2

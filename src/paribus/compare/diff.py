@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.science import apart
 from paribus.results.difference import numbers
-from paribus.results.nested import ABSENT, Change, changes, equal
+from paribus.results.nested import ABSENT, Change, alike, changes
 from paribus.tracking.changes import MACHINE
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ class Values:
 
     Attributes:
         values: Each value once, in the order of the runs.
-        mean: Mean of the numbers of a result over the runs; NaN elsewhere.
-        n: Runs that have one.
+        n: Runs that have one; of a mean, those whose number is finite.
+        mean: Mean of the numbers of a result over these runs; NaN elsewhere.
     """
 
     values: tuple[Any, ...]
+    n: int
     mean: float = math.nan
-    n: int = 0
 
     def __str__(self) -> str:
         """Return them as one text."""
@@ -70,15 +70,16 @@ def facts(result: Result) -> dict[str, dict[str, Any]]:
 def diff(before: Sequence[Result], after: Sequence[Result]) -> dict[str, list[Change]]:
     """Return by section the differences between two runs, or two groups of runs.
 
-    For groups the sets of values at each key are compared, and for results the means over runs. When something was
-    run, and for how long, is compared between single runs only.
+    Numbers are compared by value, as in the identity of a run: a setting of 1 is that of 1.0. For groups the sets of
+    values at each key are compared, and for results the means over runs. When something was run, and for how long, is
+    compared between single runs only.
     """
     first, second = [facts(one) for one in before], [facts(one) for one in after]
     alone = len(first) == len(second) == 1
     found = {}
     for section in SECTIONS:
         if alone:
-            found[section] = list(changes(first[0][section], second[0][section]))
+            found[section] = list(changes(first[0][section], second[0][section], same=alike))
         else:
             groups = ([flat(one[section]) for one in side] for side in (first, second))
             found[section] = list(_between(*groups, means=section == "results"))
@@ -92,25 +93,36 @@ def _between(
         if place in ("started_at", "duration_seconds"):
             continue
         sides = [[one[place] for one in side if place in one] for side in (first, second)]
-        a, b = (_distinct(side) for side in sides)
-        if len(a) == len(b) and all(any(equal(x, y) for y in b) for x in a) and not (means and len(a) > 1):
-            continue
-        if means and all(isinstance(value, float) for side in sides for value in side):
-            shown: list[Any] = [_mean(side) for side in sides]
+        numeric = means and all(isinstance(value, float) for side in sides for value in side)
+        values = [_values(side, numeric) for side in sides]
+        if numeric and not any(math.isnan(each.mean) for each in values):
+            differ = values[0].mean != values[1].mean
         else:
-            shown = [(side[0] if len(side) == 1 else Values(side)) if side else ABSENT for side in (a, b)]
-        yield Change(place, *shown)
+            a, b = (each.values for each in values)
+            differ = len(a) != len(b) or not all(any(alike(x, y) for y in b) for x in a)
+        if differ:
+            yield Change(place, *(_shown(each) for each in values))
 
 
-def _mean(side: Sequence[float]) -> Any:
-    kept = [value for value in side if math.isfinite(value)]
-    return Values(tuple(side), sum(kept) / len(kept), len(kept)) if kept else ABSENT
+def _values(side: Sequence[Any], numeric: bool) -> Values:
+    """Return the values of a side; with their mean where they are numbers of a result and any is finite."""
+    kept = [value for value in side if math.isfinite(value)] if numeric else []
+    if kept:
+        return Values(_distinct(side), len(kept), math.fsum(kept) / len(kept))
+    return Values(_distinct(side), len(side))
+
+
+def _shown(side: Values) -> Any:
+    """Return what a change shows of a side: a single value as it is, unless it is a mean."""
+    if not side.n:
+        return ABSENT
+    return side if not math.isnan(side.mean) or len(side.values) > 1 else side.values[0]
 
 
 def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
     found: list[Any] = []
     for value in values:
-        if not any(equal(value, known) for known in found):
+        if not any(alike(value, known) for known in found):
             found.append(value)
     return tuple(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -156,6 +157,7 @@ def reproduce(
     threads: int | None = None,
     model: Any = None,
     data: Any = None,
+    config_dir: str | None = None,
     moved: Mapping[str, str] | None = None,
     changed_files: bool = False,
 ) -> Reproduced:
@@ -169,7 +171,8 @@ def reproduce(
         threads: Threads to calculate with; by default as many as the run had.
         model: The module of a run on an object, given again.
         data: The contexts of such a run.
-        moved: Folders of options by the folder that replaces each.
+        config_dir: Folder of the user's options, in place of the recorded one.
+        moved: Folders by the folder that replaces each.
         changed_files: Whether to continue where files that it read have changed.
 
     Raises:
@@ -180,9 +183,8 @@ def reproduce(
     if run.status != FINISHED:
         raise ConfigError(f"run {run.run_id[:8]}: is {run.status}; only a finished run has numbers to compare with")
     before = store.complete(run.run_id)
-    words, config_dirs = words_of(before, given=model is not None or data is not None)
-    for top, place in (moved or {}).items():
-        config_dirs = tuple(place + path[len(top) :] if path.startswith(top) else path for path in config_dirs)
+    words, recorded = words_of(before, given=model is not None or data is not None)
+    config_dirs = tuple(_place_of(path, before, config_dir, moved or {}) for path in recorded)
     known = inputs.kept(before, store)
     if not changed_files and (others := inputs.files_since(known)):
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
@@ -212,13 +214,13 @@ def reproduce(
     digests = [str(each) for each in changes(_digests(old), _digests(now))]
     return Reproduced(
         run_id=run.run_id,
-        command=shlex.join(["paribus", *words]),
+        command=shlex.join(["paribus", *(word for path in config_dirs for word in ("--config-dir", path)), *words]),
         changed=Surroundings(
             code=(*surroundings.code(old, now), *modules),
             packages=tuple(surroundings.packages(old, now)),
             data=(*changed, *digests),
             machine=tuple(surroundings.machine(old, now)),
-            config=config,
+            config=(*(f"--config-dir: {a} -> {b}" for a, b in zip(recorded, config_dirs, strict=True) if a != b), *config),
         ),
         compared=tuple(
             Compared(f"{step}: {one.name}" if step else one.name, one.verdict, one.largest, one.where)
@@ -262,6 +264,30 @@ def words_of(result: Result, *, given: bool = False) -> tuple[tuple[str, ...], t
     if words[0] == "--config-dir":
         return tuple(words[2:]), (words[1],)
     return tuple(words), ()
+
+
+def _place_of(path: str, before: Result, given: str | None, moved: Mapping[str, str]) -> str:
+    """Return where a recorded folder of options is now: as given, in a work tree, or beside where it is run now.
+
+    Raises:
+        ConfigError: If it is not there.
+    """
+    if given is not None:
+        return os.path.abspath(given)
+    found = Path(path)
+    for top, place in moved.items():
+        if found.is_relative_to(top):
+            return str(Path(place) / found.relative_to(top))
+    if found.is_dir():
+        return path
+    then = str(before.provenance.get("working_folder") or "")
+    here = Path.cwd() / found.relative_to(then) if then and found.is_relative_to(then) else None
+    if here is not None and here.is_dir():
+        return str(here)
+    raise ConfigError(
+        f"run {(before.run_id or '')[:8]}: was made with --config-dir {path}, which is not there; if the folder was "
+        f"moved: paribus reproduce {(before.run_id or '')[:8]} --config-dir WHERE_IT_IS"
+    )
 
 
 def exactly(words: tuple[str, ...], config_dirs: tuple[str, ...], kept: Result) -> tuple[Job, tuple[str, ...]]:

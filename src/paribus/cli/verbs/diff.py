@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -99,5 +100,6 @@ def _value(value: Any) -> Any:
     if isinstance(value, Absent):
         return None
     if isinstance(value, Values):
-        return {"values": plain(list(value.values)), "n": value.n}
+        mean = {} if math.isnan(value.mean) else {"mean": value.mean}
+        return {"values": plain(list(value.values)), "n": value.n, **mean}
     return plain(value)

@@ -20,8 +20,8 @@ from paribus.tracking.opening import open_store
 
 SUMMARY = "runs a finished run again, says what is no longer as it was, and compares every table and metric"
 USAGE = """
-paribus reproduce RUN [--rtol 1e-4] [--atol 1e-6] [--threads N] [--checkout] [--changed-files] [--into DIR] [--json]
-                      [tracking=...]
+paribus reproduce RUN [--rtol 1e-4] [--atol 1e-6] [--threads N] [--checkout] [--changed-files] [--config-dir DIR]
+                      [--into DIR] [--json] [tracking=...]
 
 RUN is the id of a run, its first digits, or latest. Its exact configuration is run again, beside it: the store is only
 read, the new files go into a folder of their own. Says what differs from then in code, packages, data and machine; then
@@ -33,6 +33,9 @@ atol), or different. Exit code 0 if nothing is different, 1 if something is.
 --changed-files
               go on where files that the run read (data, weights) are not as they were, and say which; else that is
               refused (exit code 2)
+--config-dir DIR
+              where the run's folder of own options is now; by default where it was, or at the same place below the
+              working folder
 --into DIR    where the new files go
 --json        everything, for programs
 """
@@ -75,6 +78,7 @@ def run(arguments: Sequence[str]) -> int:
         folder.absolute(),
         tolerance=tolerance,
         threads=asked.threads,
+        config_dir=asked.config_dir,
         moved=moved,
         changed_files=asked.changed_files,
     )
