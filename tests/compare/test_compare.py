@@ -166,3 +166,66 @@ def test_a_number_with_and_without_a_point_is_one_group():
             for run in runs(a=0.5, b=0.7)]  # fmt: skip
     groups = compared(made).tables["groups"].frame
     assert list(zip(groups["group"], groups["n_units"], strict=True)) == [("1.0", 6), ("2", 6)]
+
+
+def test_equal_runs_have_no_spread_whatever_their_rounding():
+    """Sums of 0.1 are not multiples of it: an sd of 1e-17 makes an effect size of 1e15, or 1.6 out of nothing."""
+    for n_a, n_b, by in ((6, 6, 0.0), (6, 6, 0.2), (3, 7, 0.0), (5, 8, 0.2)):
+        a, b = runs(n_a, a=lambda s: {"score": 0.1}), runs(n_b, b=lambda s, by=by: {"score": 0.1 + by})
+        result = compared([*a, *b])
+        row = result.tables["tests"].frame.iloc[0]
+        assert row["difference"] == pytest.approx(by, abs=1e-15)
+        assert math.isnan(row["hedges_g"]) and math.isnan(row["d_z"])
+        assert row["ci_method"].startswith("none") and math.isnan(row["ci_low"])
+        assert result.tables["groups"].frame["sd"].tolist() == [0.0, 0.0]
+        assert result.tables["planned"].frame["sd"].tolist() == [0.0]
+
+
+def test_the_mean_of_a_unit_does_not_depend_on_the_order_of_its_runs():
+    sizes = {"a": (1, 2, 3), "b": (2, 3, 1)}
+    values = {1: 0.1, 2: 0.2, 3: 0.3}
+    made = [replace(run, run_id=f"{run.run_id}{n}", identity=f"{run.identity}{n}", started_at=f"2026-01-0{place + 1}",
+                    params={**run.params, "data.n_train": n}, aggregates={"score": values[n]})
+            for run in runs(a=0.0, b=0.0) for place, n in enumerate(sizes[run.run_id[0]])]  # fmt: skip
+    row = compared(made).tables["tests"].frame.iloc[0]
+    assert (row["difference"], row["p"], row["improvement"]) == (0.0, 1.0, 0.5)
+
+
+def test_a_setting_with_and_without_a_point_is_one_setting():
+    """Runs at n=100 and n=100.0 pair: else each seed would be the mean over settings that its pair lacks."""
+    made = [replace(run, run_id=f"{run.run_id}{n}", identity=f"{run.identity}{n}",
+                    aggregates={"score": run.aggregates["score"] + n / 1000},
+                    params={**run.params, "data.n_train": float(n) if run.run_id[0] == "a" else n})
+            for n in (100, 300) for run in runs(a=0.5, b=0.7)]  # fmt: skip
+    result = compared([run for run in made if run.run_id != "b5300"])
+    row = result.tables["tests"].frame.iloc[0]
+    assert row["difference"] == pytest.approx(0.2) and row["n"] == 6
+    assert result.tables["units"].frame["n_runs"].max() == 2
+
+
+def test_what_was_not_declared_before_looking_is_not_counted_as_established():
+    made = runs(8, a=lambda s: {"score": s, "other": s}, b=lambda s: {"score": s + (-1) ** s, "other": s + 1 + s / 10})
+    custom = compared(made, metrics=["score", "other"], primary=["score"]).aggregates.custom
+    said = [line for line in custom["summary"] if line.startswith("b against a")]
+    assert [line.rpartition("): ")[2] for line in said] == ["not established after adjustment.", "stands out."]
+    assert custom["n_established"] == 0
+    assert (
+        "can reach (same seeds in both arms, paired sign-flip): 0.00781; after Holm over 1 test 0.00781."
+        in (custom["summary"][0])
+    )
+
+
+def test_other_units_are_not_called_seeds():
+    made = [replace(run, params={**run.params, "data.fold": run.seed}) for run in runs(a=0.5, b=0.7)][:-1]
+    said = compared(made, unit=["fold"]).aggregates.custom["summary"]
+    assert any("6 units can reach" in line and "different units" in line for line in said)
+    assert not any("seeds" in line.lower() for line in said)
+
+
+def test_the_order_of_the_runs_changes_nothing():
+    made = runs(a=0.1, b=0.3, c=0.2)
+    made += [replace(made[0], run_id="again", aggregates={"score": 0.9}), replace(made[8], run_id="x", identity="x")]
+    first, second = (compared(some, looks=[4, 6], primary=["score"]) for some in (made, made[::-1]))
+    assert first.aggregates == second.aggregates and first.diagnostics.warnings == second.diagnostics.warnings
+    for name, table in first.tables.items():
+        assert table.frame.equals(second.tables[name].frame), name

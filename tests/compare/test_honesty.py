@@ -109,6 +109,9 @@ def test_what_counts_as_missing():
     failed = replace(runs([7], ("a",))[0], status="FAILED")
     with pytest.raises(ExperimentError, match="a lacks 7"):
         compared([*runs(groups=("a",)), failed])
+    gone = [replace(run, status="KILLED") for run in runs(range(2), ("c",))]
+    with pytest.raises(ExperimentError, match=r"c has no finished run \(0, 1\)"):
+        compared([*runs(), *gone])
     with pytest.raises(ExperimentError, match="no score in a/1"):
         compared(changed(1, metrics={"score": float("nan")}))
 

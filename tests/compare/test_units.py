@@ -64,4 +64,12 @@ def test_units_without_a_common_setting_are_the_means_over_their_own_and_this_is
     assert notes == ["e, a: not all seeds have n_train=100, 300, 500; each one's mean is over its own."]
     arms = arms_of(effects(values), "a", "b", names=NAMES)
     assert (arms.a, arms.b) == ({0: 2.0, 1: 2.0}, {0: 5.0, 1: 6.0})
-    assert arms.left_out == "no n_train in common: the means of seeds are over their own"
+    assert arms.left_out == "no n_train in common: the means of seeds are each arm's by itself"
+
+
+def test_arms_without_a_common_setting_have_the_means_that_their_groups_have():
+    """One seed with a second size would enter its group's mean at one size, and the difference at two."""
+    values = {("a", 100, 0): 1.0, ("a", 300, 0): 9.0, ("a", 100, 1): 2.0, ("b", 700, 0): 5.0, ("b", 700, 1): 6.0}
+    found, _ = units(effects(values))
+    arms = arms_of(effects(values), "a", "b", names=NAMES)
+    assert [*arms.a.values(), *arms.b.values()] == found["value"].tolist() == [1.0, 2.0, 5.0, 6.0]

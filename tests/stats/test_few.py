@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -202,3 +203,13 @@ def test_one_sided_flips_of_many_pairs_are_drawn(side):
     signs = rng(8).choice([-1.0, 1.0], size=(100_000, 30)) @ values
     exact = np.mean(signs >= values.sum()) if side == "greater" else np.mean(signs <= values.sum())
     assert found.method == "monte_carlo" and found.p == pytest.approx(exact, abs=0.02)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.3, 0.7, 1e6 + 0.1])
+@pytest.mark.parametrize(("n_a", "n_b"), [(3, 7), (5, 8), (6, 6)])
+def test_equal_runs_have_neither_spread_nor_effect_size_nor_interval(size, n_a, n_b):
+    for other in (size, size + 0.2):
+        a, b = np.full(n_a, size), np.full(n_b, other)
+        assert math.isnan(few.hedges_g(a, b)) and few.spread(b) == 0.0
+    found = few.label_permutation(a, np.full(n_b, size)).interval(0.95)
+    assert found.method.startswith("none") and math.isnan(found.low)

@@ -14,7 +14,7 @@ from paribus.compare.compare import CHOOSE, Compare
 from paribus.compare.curve_tables import Curves, curve_tables
 from paribus.compare.effects import chosen_epochs
 from paribus.compare.endpoints import Choice, Unread
-from paribus.compare.families import adjusted
+from paribus.compare.families import FAMILY, PRIMARY, adjusted
 from paribus.compare.group_tables import GROUPS as GROUPED
 from paribus.compare.group_tables import cell_table, group_rows, pair_table
 from paribus.compare.group_tests import Growth, Tested, pairs_of, tests_of
@@ -277,17 +277,19 @@ def _aggregates(
     confidence: float,
 ) -> Aggregates:
     named = tests.rename(columns={"group": "training"})
+    declared = named[named[FAMILY] == PRIMARY] if experiment.primary else named
+    what = "seeds" if experiment.unit == ["seed"] else "units"
     lines = [note] if note else []
-    lines += sentences.reach(named, confidence)
+    lines += sentences.reach(declared, confidence, what)
     lines += [
         f"{row['group']}: {row['metric']} {sentences.number(float(row['mean']))} "
         f"({sentences.interval(row, confidence)}; n = {int(row['n_units'])})."
         for _, row in groups.iterrows()
     ]
-    lines += [sentences.contrast_line(row, confidence) for _, row in named.iterrows()]
+    lines += [sentences.contrast_line(row, confidence, what) for _, row in named.iterrows()]
     lines += planned_lines(tests, planned, experiment.smallest_effect, confidence)
     return Aggregates(
         n_samples=int(values["run_id"].nunique()),
         n_conditions=int(values["group"].nunique()),
-        custom=sentences.judged(lines, tests, tests, confidence),
+        custom=sentences.judged(lines, declared, tests, confidence),
     )

@@ -53,6 +53,7 @@ def looked_through(
         ConfigError: If the restriction names something that no run has, or excludes all runs.
     """
     experiment.check_runs(runs)
+    runs = sorted(runs, key=lambda run: (run.started_at or "", run.run_id))  # whatever order they come in
     runs = with_one_type(runs, (*grouping.group_by, *grouping.unit))
     types = experiment.types()
     selection = select(runs, types, experiment.where)

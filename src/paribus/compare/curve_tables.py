@@ -20,7 +20,7 @@ from paribus.compare.quantities import Quantity, read_quantity
 from paribus.compare.values import value_of
 from paribus.errors import ExperimentError
 from paribus.results.words import counted
-from paribus.stats.few import student_interval
+from paribus.stats.few import spread, student_interval
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -141,8 +141,8 @@ def _of_unit(
 def _averaged(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per curve, unit and level: the mean over the unit's runs that hold the level."""
     keys = ["curve", "panel", "line", "group", "unit", "level"]
-    found = table.groupby(keys, sort=False)["value"].agg(["mean", "size"]).reset_index()
-    return found.rename(columns={"mean": "value", "size": "n_runs"})[list(UNITS)]
+    found = table.groupby(keys, sort=False)["value"].agg(["mean", "count"]).reset_index()
+    return found.rename(columns={"mean": "value", "count": "n_runs"})[list(UNITS)]
 
 
 def _panels_in_order(table: pd.DataFrame, placed: Sequence[Placed], facet_by: Sequence[str]) -> pd.DataFrame:
@@ -188,9 +188,8 @@ def _groups(units: pd.DataFrame, spec: StatsSpec, rng: np.random.Generator) -> p
         else:
             around = student_interval(values, spec.confidence)
             low, high, method = around.low, around.high, around.method
-        spread = float(values.std(ddof=1)) if len(values) > 1 else math.nan
         named = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
-        rows.append({**named, "n": len(values), "mean": float(values.mean()) if len(values) else math.nan, "sd": spread,
-                     "ci_low": low,
-                     "ci_high": high, "ci_method": method})  # fmt: skip
+        mean = float(values.mean()) if len(values) else math.nan
+        rows.append({**named, "n": len(values), "mean": mean, "sd": spread(values), "ci_low": low, "ci_high": high,
+                     "ci_method": method})  # fmt: skip
     return pd.DataFrame(rows, columns=list(GROUPS))

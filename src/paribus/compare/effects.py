@@ -11,7 +11,7 @@ import pandas as pd
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
 from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, chosen_rows, model_of, read, unit
 from paribus.compare.several import one_each
-from paribus.compare.values import value_of
+from paribus.compare.values import setting_text, value_of
 from paribus.experiments.setup_runs import CollectedRun
 from paribus.results.words import counted
 
@@ -111,9 +111,10 @@ def _mixed_settings(experiment_type: str, runs: Sequence[CollectedRun]) -> list[
     for name in sorted({key for run in runs for key in run.params}):
         if not name.startswith(SETTINGS) or name in UNIT_SETTINGS:
             continue
-        counts = Counter(str(run.params[name]) if name in run.params else "not said" for run in runs)
+        counts = Counter(setting_text(run.params[name]) if name in run.params else "not said" for run in runs)
         if len(counts) > 1:
-            listed = ", ".join(f"{value} ({n})" for value, n in counts.most_common(4))
+            most = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:4]
+            listed = ", ".join(f"{value} ({n})" for value, n in most)
             notes.append(f"The compared runs of {experiment_type} differ in {name}: {listed}.")
     return notes
 

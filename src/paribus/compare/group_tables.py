@@ -12,6 +12,7 @@ import pandas as pd
 from paribus.compare.arms import Intervals, Unadjusted, one_arm
 from paribus.compare.outcomes import Outcome
 from paribus.results.endpoint import CHANGE
+from paribus.stats.few import spread
 from paribus.stats.improvement import interquartile_mean
 from paribus.stats.spec import StatsSpec
 
@@ -46,7 +47,7 @@ def group_rows(
         intervals.append(found.intervals)
         rows.append({"metric": metric, "group": group, "n_units": found.n, "mean": found.mean, "ci_low": found.ci_low,
                      "ci_high": found.ci_high, "ci_method": found.ci_method,
-                     "sd": float(values.std(ddof=1)) if len(values) > 1 else math.nan,
+                     "sd": spread(values),
                      "iqm": interquartile_mean(values), "smallest_p": found.smallest_p, "p": found.p})  # fmt: skip
         if BESIDE in part:
             rows[-1] |= _beside(part[BESIDE].tolist(), outcome, spec, rng)

@@ -19,7 +19,7 @@ from paribus.errors import ExperimentError, nearest
 from paribus.results.endpoint import CHANGE
 from paribus.stats.bootstrap import Interval
 from paribus.stats.e_process import E_PROCESS, LEAST_PAIRS, e_interval, e_value, smallest_e_p
-from paribus.stats.few import hedges_g
+from paribus.stats.few import hedges_g, spread
 from paribus.stats.improvement import improvement, paired_improvement
 from paribus.stats.sequential import (
     DECLARED_LOOKS,
@@ -200,8 +200,8 @@ def _sizes(a: Arm, b: Arm, found: ArmComparison, setup: RunsSetup) -> dict[str, 
         return dict(zip(SIZES, (share, around.low, around.high, math.nan), strict=True))
     differences = np.array([a[unit] - b[unit] for unit in a if unit in b])
     share, around = paired_improvement(differences, setup.stats.confidence)
-    spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
-    d_z = float(differences.mean() / spread) if spread > 0 else math.nan
+    sd = spread(differences, beside=[*a.values(), *b.values()])
+    d_z = float(differences.mean() / sd) if sd > 0 else math.nan
     return dict(zip(SIZES, (share, around.low, around.high, d_z), strict=True))
 
 

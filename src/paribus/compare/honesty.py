@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from paribus.compare.several import NO_SETTING, NO_SETTING_OF
-from paribus.compare.values import value_of
+from paribus.compare.values import setting_text, value_of
 from paribus.compare.where import read
 from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import FINISHED, CollectedRun
@@ -98,7 +98,7 @@ def told_apart(placed: Sequence[Placed], grouping: Grouping) -> tuple[list[Place
     apart = _settings_apart([runs for runs in several if len(runs) > 1], (*grouping.group_by, *grouping.unit))
     names = [name for name in apart if not name.endswith("seed")]
     return [
-        replace(each, setting=", ".join(str(each.run.params.get(name, "not said")) for name in names))
+        replace(each, setting=", ".join(setting_text(each.run.params.get(name, "not said")) for name in names))
         for each in placed
     ], names
 
@@ -217,16 +217,16 @@ def missing(mine: Sequence[Placed], expected: Collection[str] = (), unfinished: 
         units[each.group].add(each.unit)
     begun: dict[str, set[str]] = defaultdict(set)
     for each in unfinished:
-        if each.group in units or not units:
-            begun[each.group].add(each.unit)
+        begun[each.group].add(each.unit)
     said = []
-    for group, own in units.items():
+    for group in dict.fromkeys((*units, *begun)):
+        own = units.get(group, set())
         wanted = own | set(expected) | begun[group]
         for other in units.values():
             wanted |= other if other & own else set()
         lacking = sorted(wanted - own, key=in_order)
         if lacking:
-            said.append(f"{group} lacks {_some(lacking)}")
+            said.append(f"{group} lacks {_some(lacking)}" if own else f"{group} has no finished run ({_some(lacking)})")
     return said
 
 
@@ -323,7 +323,7 @@ def _equal_settings_apart(known: Sequence[tuple[Placed, str]], group: str, what:
     """Return that runs with equal settings of a config group have different digests: a file changed."""
     by_settings: dict[Any, set[str]] = defaultdict(set)
     for each, digest in known:
-        own = {key: str(value) for key, value in each.run.params.items() if key.partition(".")[0] == group}
+        own = {key: setting_text(value) for key, value in each.run.params.items() if key.partition(".")[0] == group}
         # data without a seed or a file in their settings may be drawn anew for every replicate
         told = any(key.rpartition(".")[2] in TOLD for key in own)
         by_settings[tuple(sorted(own.items())), "" if told else each.unit].add(digest)
@@ -367,7 +367,7 @@ def _settings_apart(several: Iterable[Sequence[Placed]], known: Sequence[str]) -
         for name in names - found:
             if name in NO_SETTING or name.startswith(NO_SETTING_OF) or name in known:
                 continue
-            if len({str(each.run.params.get(name)) for each in members}) > 1:
+            if len({setting_text(each.run.params.get(name)) for each in members}) > 1:
                 found.add(name)
         if "own_seed" not in found and len({each.run.own_seed for each in members}) > 1:
             found.add("own_seed")

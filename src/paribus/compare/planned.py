@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from paribus.compare import sentences
 from paribus.compare.families import FAMILY
+from paribus.stats.few import spread
 from paribus.stats.planning import POWER, reach_needs, runs_needed, sd_at_most
 
 COLUMNS = ("metric", "group", "reference", "design", "level", "n", "n_reference", "difference", "sd", "sd_planned",
@@ -70,13 +70,12 @@ def planned_table(
 def _spread(a: Mapping[Any, float], b: Mapping[Any, float], paired: bool) -> tuple[float, int]:
     """Return the sd of paired differences, or the pooled one, with its degrees of freedom."""
     if paired:
-        values = np.array([a[unit] - b[unit] for unit in a if unit in b])
-        return (float(values.std(ddof=1)), len(values) - 1) if len(values) > 1 else (math.nan, 0)
+        values = [a[unit] - b[unit] for unit in a if unit in b]
+        return spread(values, beside=[*a.values(), *b.values()]), max(0, len(values) - 1)
     df = len(a) + len(b) - 2
     if df < 1:
         return math.nan, 0
-    arms = (pd.Series(each, dtype=float) for each in (a, b))
-    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in arms)
+    squares = sum((len(arm) - 1) * spread([*arm.values()]) ** 2 for arm in (a, b) if len(arm) > 1)
     return math.sqrt(squares / df), df
 
 

@@ -14,13 +14,13 @@ from paribus.results.words import counted
 from paribus.stats.intervals import NONE
 
 DESIGNS = {
-    "paired_sign_flip": "same seeds in both arms, paired sign-flip",
-    "label_permutation": "different seeds, permutation of labels",
-    "mann_whitney": "different seeds, Mann-Whitney",
+    "paired_sign_flip": "same {} in both arms, paired sign-flip",
+    "label_permutation": "different {}, permutation of labels",
+    "mann_whitney": "different {}, Mann-Whitney",
     "gehan": "times, ranks with censored ones above what they outlast",
     "fisher": "yes/no, Fisher's exact test",
-    "declared_looks": "same seeds in both arms, sign-flip at declared looks",
-    "sign_flip_e_process": "same seeds in both arms, sign-flip e-process, valid at any time",
+    "declared_looks": "same {} in both arms, sign-flip at declared looks",
+    "sign_flip_e_process": "same {} in both arms, sign-flip e-process, valid at any time",
 }
 ROUNDING = 1e-12
 
@@ -86,14 +86,21 @@ def judged(lines: Sequence[str], judged_by: pd.DataFrame, tests: pd.DataFrame, c
     }
 
 
-def reach(tests: pd.DataFrame, confidence: float) -> list[str]:
-    """Return one sentence per design: number of runs, and the smallest p before and after adjustment."""
+def reach(tests: pd.DataFrame, confidence: float, units: str = "seeds") -> list[str]:
+    """Return one sentence per design: number of runs, and the smallest p before and after adjustment.
+
+    Args:
+        tests: The tests of one family.
+        confidence: Of the family.
+        units: What is independent, in the plural.
+    """
     lines = []
     tested = tests[tests["p"].notna()]
     for (design, n, m), rows in tested.groupby(["design", "n", "n_reference"], sort=False):
         floor, adjusted = float(rows["smallest_p"].min()), float(rows["smallest_p_adj"].min())
         text = (
-            f"Smallest p that {n} against {m} seeds can reach ({DESIGNS.get(str(design), str(design))}): {floor:.3g}; "
+            f"Smallest p that {n} against {m} {units} can reach "
+            f"({DESIGNS.get(str(design), str(design)).format(units)}): {floor:.3g}; "
             f"after Holm over {counted(len(tested), 'test')} {adjusted:.3g}."
         )
         if adjusted > 1 - confidence + ROUNDING:
@@ -115,8 +122,8 @@ def condition_line(row: pd.Series[Any], confidence: float) -> str:
     return text + _threshold(row, confidence, moves=is_established(row, confidence))
 
 
-def contrast_line(row: pd.Series[Any], confidence: float) -> str:
-    """Return a sentence about one difference between conditions."""
+def contrast_line(row: pd.Series[Any], confidence: float, units: str = "seeds") -> str:
+    """Return a sentence about one difference between conditions, over seeds or other units."""
     head = f"{row['training']} against {row['reference']}, {row['label']}: "
     if math.isnan(float(row["p"])):
         return f"{head}not tested ({row['flag'] or 'no runs'})."
@@ -127,7 +134,7 @@ def contrast_line(row: pd.Series[Any], confidence: float) -> str:
     return (
         f"{text}: {_verdict(row, confidence)}."
         + _threshold(row, confidence, moves=is_established(row, confidence))
-        + (f" Seeds {row['flag']}." if row["flag"] else "")
+        + (f" {units.capitalize()} {row['flag']}." if row["flag"] else "")
     )
 
 

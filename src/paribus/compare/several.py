@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from paribus.compare.values import value_of
+from paribus.compare.values import setting_text, value_of
 from paribus.compare.where import fits
 from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import CollectedRun
@@ -61,7 +61,7 @@ def differing(crowded: Mapping[Unit, Sequence[CollectedRun]]) -> list[str]:
     unequal = [
         name
         for name in settings
-        if any(len({str(value_of(run, name)) for run in runs}) > 1 for runs in crowded.values())
+        if any(len({setting_text(value_of(run, name)) for run in runs}) > 1 for runs in crowded.values())
     ]
     return sorted(unequal, key=lambda name: (not name.startswith("experiment."), name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,18 +71,17 @@ def unit_table(
     notes: list[str] = []
     for (metric, group), mine in values.groupby(["metric", "group"], sort=False):
         cells = {column: _by_unit(mine, column) for column in columns}
-        settings = {unit: found.keys() for unit, found in cells[VALUE].items()}
-        common = set.intersection(*map(set, settings.values()))
-        every = set().union(*settings.values())
+        chosen = _own(cells[VALUE])
+        common = _shared(cells[VALUE])
+        every = set().union(*cells[VALUE].values())
         if every - common:
             kept = f"only {names.setting}={_listed(common)} enters" if common else "each one's mean is over its own"
             notes.append(
                 f"{metric}, {group}: not all {names.units} have {names.setting}={_listed(every - common)}; {kept}."
             )
-        for unit, own in settings.items():
-            chosen = own & (common or every)
-            means = {column: _mean(cells[column][unit], chosen) for column in columns}
-            counts = {"n_runs": sum(len(cells[VALUE][unit][each]) for each in chosen), "n_settings": len(chosen)}
+        for unit, own in chosen.items():
+            means = {column: _mean(cells[column][unit], own) for column in columns}
+            counts = {"n_runs": sum(len(cells[VALUE][unit][each]) for each in own), "n_settings": len(own)}
             rows.append({"metric": metric, "group": group, "unit": unit, **means, **counts})
     return pd.DataFrame(rows, columns=["metric", "group", "unit", *columns, "n_runs", "n_settings"]), notes
 
@@ -91,7 +91,7 @@ def arms_of(values: pd.DataFrame, group: str, reference: str, column: str = VALU
 
     Where both have the same units, the outcomes of a unit are averaged over the settings that both groups have of it,
     so that a pair never differs in a setting; otherwise over those that all units of both groups have. Where they have
-    none in common, each unit is the mean over its own, with a remark.
+    none in common, units are as in :func:`unit_table`, with a remark.
 
     Args:
         values: One row per run of one metric.
@@ -101,7 +101,7 @@ def arms_of(values: pd.DataFrame, group: str, reference: str, column: str = VALU
         names: What units and settings are called.
     """
     a, b = (_by_unit(values[values["group"] == name], column) for name in (group, reference))
-    own = [{unit: _mean(found, found.keys()) for unit, found in arm.items()} for arm in (a, b)]
+    own = [{unit: _mean(arm[unit], chosen) for unit, chosen in _own(arm).items()} for arm in (a, b)]
     if not a or not b:
         return Arms(own[0], own[1], "")
     if set(a) == set(b):
@@ -110,7 +110,9 @@ def arms_of(values: pd.DataFrame, group: str, reference: str, column: str = VALU
         common = set.intersection(*(set(found) for arm in (a, b) for found in arm.values()))
         shared = dict.fromkeys({*a, *b}, common)
     if not any(shared.values()):
-        return Arms(own[0], own[1], f"no {names.setting} in common: the means of {names.units} are over their own")
+        return Arms(
+            own[0], own[1], f"no {names.setting} in common: the means of {names.units} are each arm's by itself"
+        )
     kept = [{unit: _mean(arm[unit], shared[unit]) for unit in arm if shared[unit]} for arm in (a, b)]
     gone = {each for arm in (a, b) for unit, found in arm.items() for each in set(found) - shared[unit]}
     text = f"{names.settings} that not both arms have of a {names.units[:-1]} left out: {_listed(gone)}" if gone else ""
@@ -119,6 +121,17 @@ def arms_of(values: pd.DataFrame, group: str, reference: str, column: str = VALU
 
 Cells = Mapping[Any, Mapping[Any, list[float]]]
 """By unit the values of every setting."""
+
+
+def _shared(cells: Cells) -> set[Any]:
+    """Return the settings that all units of a group have."""
+    return set.intersection(*map(set, cells.values())) if cells else set()
+
+
+def _own(cells: Cells) -> dict[Any, Collection[Any]]:
+    """Return by unit the settings that its mean is over: those that all units have, its own where there are none."""
+    common = _shared(cells)
+    return {unit: common or found.keys() for unit, found in cells.items()}
 
 
 def _by_unit(rows: pd.DataFrame, column: str) -> Cells:
@@ -132,8 +145,8 @@ def _by_unit(rows: pd.DataFrame, column: str) -> Cells:
 
 def _mean(found: Mapping[Any, list[float]], chosen: Collection[Any]) -> float:
     """Return the mean over settings, each the mean of its runs."""
-    values = [sum(runs) / len(runs) for setting, runs in found.items() if setting in chosen]
-    return sum(values) / len(values)
+    values = [math.fsum(runs) / len(runs) for setting, runs in found.items() if setting in chosen]
+    return math.fsum(values) / len(values)  # exact, so that equal runs in another order are a difference of 0
 
 
 def _listed(settings: Collection[Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from paribus.experiments.setup_runs import CollectedRun
+from paribus.tracking.identity import canonical
 
 FIELDS = (
     "seed", "own_seed", "model_run", "n_train", "experiment_type", "sweep", "code_version", "run_id", "parent",
@@ -40,6 +41,16 @@ def value_of(run: CollectedRun, name: str) -> Any:
         return run.params[ends[0]]
     # Aggregates last: they are read from the files of the run.
     return run.metrics[name] if name in run.metrics else run.aggregates.get(name)
+
+
+def setting_text(value: Any) -> str:
+    """Return a setting as the text by which equal ones are known: 1.0 is 1, as in the identity of a run.
+
+    Example:
+        >>> setting_text(1.0), setting_text([0.5, 2.0]), setting_text("1.0"), setting_text(None)
+        ('1', '[0.5, 2]', '1.0', 'None')
+    """
+    return str(canonical(value))
 
 
 def names_of(runs: Sequence[CollectedRun]) -> list[str]:

@@ -72,9 +72,7 @@ def _parts_alike(before: Any, after: Any, same: Callable[[Any, Any], bool]) -> b
     return bool(before == after)
 
 
-def changes(
-    before: Any, after: Any, place: str = "", *, same: Callable[[Any, Any], bool] = equal
-) -> Iterator[Change]:
+def changes(before: Any, after: Any, place: str = "", *, same: Callable[[Any, Any], bool] = equal) -> Iterator[Change]:
     """Yield every place where two nested values differ.
 
     Args:

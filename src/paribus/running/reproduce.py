@@ -220,7 +220,10 @@ def reproduce(
             packages=tuple(surroundings.packages(old, now)),
             data=(*changed, *digests),
             machine=tuple(surroundings.machine(old, now)),
-            config=(*(f"--config-dir: {a} -> {b}" for a, b in zip(recorded, config_dirs, strict=True) if a != b), *config),
+            config=(
+                *(f"--config-dir: {a} -> {b}" for a, b in zip(recorded, config_dirs, strict=True) if a != b),
+                *config,
+            ),
         ),
         compared=tuple(
             Compared(f"{step}: {one.name}" if step else one.name, one.verdict, one.largest, one.where)

@@ -250,11 +250,28 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
     m = len(first) + len(second) - 2
     if m < 2:
         return float("nan")
-    squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
-    if squares <= 0:
+    if _alike(first) and _alike(second):
         return float("nan")
+    squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
     correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)
     return float(correction * (first.mean() - second.mean()) / math.sqrt(squares / m))
+
+
+def spread(values: ArrayLike, beside: ArrayLike = ()) -> float:
+    """Return the standard deviation of runs; exactly 0 where they are equal up to rounding, NaN below two.
+
+    Args:
+        values: One per run or pair.
+        beside: What these were made from, where their own size says nothing of their rounding: the arms of differences.
+
+    Example:
+        >>> spread([1.0, 2.0, 3.0]), spread([0.1, 0.1, 0.1]), spread([0.3 - 0.2, 0.2 - 0.1], beside=[0.3, 0.2, 0.1])
+        (1.0, 0.0, 0.0)
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if len(found) < 2:
+        return math.nan
+    return 0.0 if _alike(found, beside) else float(found.std(ddof=1))
 
 
 def student_interval(values: ArrayLike, confidence: float) -> Interval:
@@ -324,8 +341,9 @@ def _none(n: int) -> Interval:
     return Interval(math.nan, math.nan, too_few(n, "run") if n < LEAST_RUNS else EQUAL_UNITS)
 
 
-def _alike(values: Floats) -> bool:
-    return bool(np.ptp(values) <= EQUAL * np.abs(values).max())
+def _alike(values: Floats, beside: ArrayLike = ()) -> bool:
+    largest = max(np.abs(np.asarray(each, dtype=np.float64)).max(initial=0.0) for each in (values, beside))
+    return bool(np.ptp(values) <= EQUAL * largest)
 
 
 def _reachable(floor: float, method: str, n_permutations: int) -> float:

@@ -16,6 +16,8 @@ from paribus.stats.intervals import EQUAL_UNITS, NONE
 UNREACHED = f"{NONE}: too few runs for this level"
 TOLERANCE = 1e-10
 """Sums that differ by less than this share of the summed sizes are ties: rounding never makes a p smaller."""
+ROUNDING = 1e-13
+"""Numbers that differ by less than this share of the largest are equal."""
 EQUAL = 1e-9
 """An interval whose width is below this share of its ends has none: the units are equal up to rounding."""
 
@@ -45,6 +47,7 @@ class Shifts:
         always: Arrangements that count at every shift: the observed one, its mirror image, and in a Monte Carlo test
             the one that is added.
         total: What counts are divided by.
+        size: Largest of the numbers that the shifts were made from, by which rounding is known.
 
     Example:
         >>> shifts = sign_flip_shifts(np.array([1.0, 2.0, 1.5, 0.5, 1.0, 1.2]))
@@ -56,6 +59,7 @@ class Shifts:
     high: Floats
     always: int
     total: int
+    size: float = 0.0
 
     @property
     def p(self) -> float:
@@ -78,7 +82,7 @@ class Shifts:
         if needed <= 0:
             return Interval(math.nan, math.nan, UNREACHED)
         low, high = float(self.low[needed - 1]), float(self.high[needed - 1])
-        if high - low <= EQUAL * max(abs(low), abs(high)):
+        if high - low <= max(EQUAL * max(abs(low), abs(high)), ROUNDING * self.size):
             return Interval(math.nan, math.nan, EQUAL_UNITS)
         return Interval(low, high, method)
 
@@ -96,7 +100,7 @@ def sign_flip_shifts(values: Floats) -> Shifts:
     for value in values[1:]:
         flipped, count = np.concatenate([flipped, flipped + value]), np.concatenate([count, count + 1])
     low, high, always = _of_flips(flipped, count, values)
-    return Shifts(low, high, always, len(flipped))
+    return Shifts(low, high, always, len(flipped), _size(values))
 
 
 def drawn_sign_flip_shifts(values: Floats, n_draws: int, rng: np.random.Generator) -> Shifts:
@@ -104,7 +108,7 @@ def drawn_sign_flip_shifts(values: Floats, n_draws: int, rng: np.random.Generato
     pieces = []
     for bits in random_bits(len(values), n_draws, rng):
         pieces.append(_of_flips((1 - bits) @ values, (1 - bits).sum(axis=1), values))
-    return _drawn(pieces, n_draws)
+    return _drawn(pieces, n_draws, _size(values))
 
 
 def label_shifts(first: Floats, second: Floats) -> Shifts:
@@ -117,7 +121,7 @@ def label_shifts(first: Floats, second: Floats) -> Shifts:
     n, n_a = len(first) + len(second), len(first)
     chosen = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(n), n_a)), dtype=np.int64)
     low, high, always = _of_labels(chosen.reshape(-1, n_a), first, second)
-    return Shifts(low, high, always, len(chosen) // n_a)
+    return Shifts(low, high, always, len(chosen) // n_a, _size(first, second))
 
 
 def drawn_label_shifts(first: Floats, second: Floats, n_draws: int, rng: np.random.Generator) -> Shifts:
@@ -126,12 +130,16 @@ def drawn_label_shifts(first: Floats, second: Floats, n_draws: int, rng: np.rand
     for size in chunk_sizes(n_draws, n):
         order = rng.permuted(np.tile(np.arange(n), (size, 1)), axis=1)
         pieces.append(_of_labels(order[:, :n_a], first, second))
-    return _drawn(pieces, n_draws)
+    return _drawn(pieces, n_draws, _size(first, second))
 
 
-def _drawn(pieces: list[tuple[Floats, Floats, int]], n_draws: int) -> Shifts:
+def _size(*arms: Floats) -> float:
+    return float(max(np.abs(arm).max() for arm in arms))
+
+
+def _drawn(pieces: list[tuple[Floats, Floats, int]], n_draws: int, size: float) -> Shifts:
     low, high = np.sort(np.concatenate([p[0] for p in pieces])), np.sort(np.concatenate([p[1] for p in pieces]))[::-1]
-    return Shifts(low, high, sum(p[2] for p in pieces) + 1, n_draws + 1)
+    return Shifts(low, high, sum(p[2] for p in pieces) + 1, n_draws + 1, size)
 
 
 def _of_flips(flipped: Floats, count: Floats, values: Floats) -> tuple[Floats, Floats, int]:
