@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from paribus.compare import sentences
@@ -75,7 +76,8 @@ def _spread(a: Mapping[Any, float], b: Mapping[Any, float], paired: bool) -> tup
     df = len(a) + len(b) - 2
     if df < 1:
         return math.nan, 0
-    squares = sum((len(arm) - 1) * spread([*arm.values()]) ** 2 for arm in (a, b) if len(arm) > 1)
+    arms = [np.array([*each.values()]) for each in (a, b)]
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in arms if spread(values) > 0)
     return math.sqrt(squares / df), df
 
 
