@@ -16,7 +16,7 @@ from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Result
 from paribus.stats.clusters import reduce_to_clusters
 from paribus.stats.effects import complete_table, effect_table, established
-from paribus.stats.intervals import EQUAL_UNITS
+from paribus.stats.intervals import DIVERGENCE, EQUAL_UNITS
 from paribus.stats.spec import StatsSpec
 
 NONE = Aggregates()
@@ -79,6 +79,18 @@ def test_what_is_exactly_0_is_not_called_undecided():
         "Of the other 2, 1 is undecided, which is not absent: its interval is [−0.2, +0.4]; 1 is exactly 0 in every "
         "context."
     )
+
+
+def test_a_single_row_that_is_exactly_0_is_not_called_undecided_either():
+    assert said(frame([0.0], [0.0], [1.0])) == ["Change of x: a is exactly 0 in every context (t)."]
+
+
+def test_of_divergences_the_largest_are_told():
+    table = frame([0.2, 0.9], [0.2, 0.3], [math.nan] * 2, p_method=[DIVERGENCE] * 2, null_percentile=[50.0, 99.0])
+    assert said(table, null="random units") == [
+        "Change of x: a divergence, which has no test against 0; of 2 rows the largest are b +0.9 [+0.6, +1.2], a +0.2 "
+        "[0, +0.4]; 1 of 2 of these outside the middle 95 % of random units (t)."
+    ]
 
 
 def test_a_place_in_a_null_is_told_of_established_rows_only():

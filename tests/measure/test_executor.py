@@ -25,6 +25,7 @@ from paribus.measure import (
     Executor,
     FeatureReadout,
     InputFactor,
+    LabelLogit,
     Loss,
     NullFeatures,
     Outputs,
@@ -337,6 +338,37 @@ def test_rows_keep_their_own_acts_where_others_are_taken_out(network, contexts):
     np.testing.assert_allclose(found[:, 1], expected, atol=1e-4)
     expected[:, gone] = np.nan
     np.testing.assert_allclose(found[:, 3], expected, atol=1e-4)
+
+
+class Broken(nn.Module):
+    """Gives no finite number for some contexts."""
+
+    def __init__(self, network, odd, gives):
+        super().__init__()
+        self.net, self.odd, self.gives = network, odd, gives
+
+    def forward(self, x):
+        wrong = (x[:, None] == self.odd).all(2).any(1)
+        return torch.where(wrong[:, None], self.gives, self.net(x))
+
+
+@pytest.mark.parametrize("gives", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("read", [Correctness, LabelLogit, Loss, Divergence])
+def test_contexts_without_a_finite_number_are_left_out_and_counted(network, contexts, gives, read):
+    """NaN counted as the first class, and one infinite output made all effects rounding, and so 0."""
+    x, label, odd = contexts.given.tensors[0], np.arange(N) % 3, np.array([2, 6])
+    readout, watch = read() if read is Divergence else read(label), MemoryRecorder()
+    design = Design(acts=(Identity(), AblateUnits([0, 1])), n_acts=2, sites=("net.1",))
+    given = ArraySubject(Contexts(inputs=x, label=label))
+
+    def effect(rows, odd, **more):
+        run = Executor(Broken(network, odd, gives), given)
+        return contrasted(run, design, readout, to_baseline(2), rows, np.random.default_rng(0), **more)
+
+    found, expected = effect(np.arange(N), x[odd], watch=watch), effect(np.setdiff1d(np.arange(N), odd), x[:0])
+    assert found.sums.n.tolist() == [N - 2] and found.sums.means == pytest.approx(expected.sums.means, rel=1e-4)
+    assert found.sums.means[0] != 0 or read is Correctness
+    assert [one.split(" the network")[0] for one in watch.diagnostics.warnings] == [f"In 2 of {N} contexts"]
 
 
 def test_a_measurement_leaves_the_network_as_it_was(network, contexts):

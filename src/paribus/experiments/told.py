@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from paribus.stats.intervals import EQUAL_UNITS, NO_SAMPLE
+from paribus.stats.intervals import DIVERGENCE, EQUAL_UNITS, NO_SAMPLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,11 +84,15 @@ class Effects:
             return
         tested = [row for row in rows if math.isfinite(row.p) and math.isfinite(row.value)]
         if not tested:
-            yield f"{of}: no row could be tested ({self.table}, {len(rows)} rows)."
+            yield f"{of}: {self._untested(rows)}."
             return
         found = sorted((row for row in tested if row.established(level)), key=lambda row: -row.size)
         open_ = [row for row in tested if not row.established(level)]
         if len(tested) == 1:
+            if tested[0].exact:
+                name = _filled(self.row, tested[0].values)
+                yield f"{of}: {name} is exactly {number(self.reference)} in every context ({self.table})."
+                return
             word = "established" if found else "undecided, which is not absent"
             yield f"{of}: {tested[0]}, {_p(tested[0].p)}: {word}{self._beside(found, alone=True)} ({self.table})."
             return
@@ -99,6 +103,17 @@ class Effects:
         )
         if open_:
             yield _left_open(open_, self.reference, any_found=bool(found))
+
+    def _untested(self, rows: Sequence[_Row]) -> str:
+        """Say that nothing was tested; of divergences, which cannot be, which are largest and where in their null."""
+        known = [row for row in rows if row.divergence and math.isfinite(row.value)]
+        if not known:
+            return f"no row could be tested ({self.table}, {len(rows)} rows)"
+        largest = sorted(known, key=lambda row: -row.size)[:SHOWN]
+        return (
+            f"a divergence, which has no test against 0; of {len(known)} rows the largest {_be(len(largest))} "
+            f"{_named(largest)}{self._beside(largest)} ({self.table})"
+        )
 
     def established_rows(self, frame: pd.DataFrame, aggregates: Aggregates, level: float) -> list[_Row]:
         """Return the rows of a table that are established; arguments as for :meth:`told`."""
@@ -208,6 +223,7 @@ class _Row:
         self.equal = values.get(told.ends.replace("adj_{}", "method")) == EQUAL_UNITS
         self.percentile = _float(values.get(told.percentile))
         self.complete = values.get(told.ends.replace("adj_{}", "method")) == NO_SAMPLE
+        self.divergence = values.get("p_method") == DIVERGENCE
         self.still = self.value == told.reference and _float(values.get("std_delta")) == 0.0
 
     @property

@@ -131,18 +131,25 @@ class Executor(Passes):
             rows: Only these contexts, in blocks that fit into memory; None for all.
 
         Returns:
-            What yields a :class:`~paribus.measure.stream.Block` at a time.
+            What yields a :class:`~paribus.measure.stream.Block` at a time. What the network gives no finite number
+            for is NaN there, as what is not legal; ``watch`` is told in how many contexts.
 
         Raises:
             ConfigError: If contrasts of null features are asked for in a design that edits activations.
         """
         blocks = self._blocks(design.n_conditions, rows) if columns is None else [columns]
+        undefined: set[int] = set()
 
         def edited() -> Iterator[tuple[Ints, Any]]:
             shown = blocks if watch is None else watch.progress(blocks, description=design.description)
             for some in shown:
                 cells = self._edited(design, some)
                 yield some, self.subject.enforce(cells, watch) if ok is None else cells.only(ok[:, some])
+            if watch is not None and undefined:
+                watch.warn(
+                    f"In {len(undefined)} of {sum(map(len, blocks))} contexts the network gives NaN, or infinite "
+                    f"values, for what is read ({readout.names[0]}), edited or not; there they are left out."
+                )
 
         sums = None
         if contrasts is not None and readout.nulls is not None:
@@ -155,7 +162,11 @@ class Executor(Passes):
                 values, report = self.acted(cells, some, design, readout)
             else:
                 values, report = self.read(cells, some, readout, sums=sums)
-            return readout.finish(values), report
+            values = readout.finish(values)
+            finite = np.isfinite(values)
+            odd = ~finite[0] & np.repeat(cells.ok, max(1, design.n_acts), axis=0)
+            undefined.update(some[odd.any(axis=0) & cells.ok[0]].tolist())  # else the baseline was taken out
+            return values if finite.all() else np.where(finite, values, np.nan), report
 
         return Stream(measured, edited(), sums=sums, watch=watch)
 

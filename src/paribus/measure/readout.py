@@ -233,7 +233,22 @@ class Correctness(_Labelled):
 
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return correctness ``[1, n]`` of logits ``[n, k]``."""
-        return (x.argmax(1) == self._of(x, ctx)).to(x)[None], None
+        return is_largest(x, self._of(x, ctx))[None], None
+
+
+def is_largest(x: Tensor, label: Tensor) -> Tensor:
+    """Return whether the largest of the last axis is that of the label ``[...]``: 1 or 0; NaN where none is largest.
+
+    Args:
+        x: Logits ``[..., k]``. Where one is NaN, or the largest is infinite, nothing is.
+        label: ``[...]``.
+
+    Example:
+        >>> is_largest(torch.tensor([[2.0, 1.0], [float("nan"), 1.0]]), torch.tensor([0, 0])).tolist()
+        [1.0, nan]
+    """
+    largest, place = x.max(-1)
+    return torch.where(largest.isfinite(), (place == label).to(x), float("nan"))
 
 
 class Loss(_Labelled):

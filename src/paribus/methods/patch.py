@@ -155,5 +155,6 @@ def whole(executor: Executor, donors: Ints, readout: Readout, rows: Ints, rng: n
         some = rows[start : start + size]
         both = [executor.read(subject.cells(which), some, readout)[0] for which in (some, donors[some])]
         values = readout.finish(np.stack(both, axis=1))[0]
+        values = np.where(np.isfinite(values), values, np.nan)
         sums.add(values[1:] - values[:1], some)
     return sums.result()

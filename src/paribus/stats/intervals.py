@@ -32,6 +32,7 @@ ONE_GROUP = f"{NONE}: one group only"
 NEAR_ZERO = f"{NONE}: the denominator may be 0"
 ONE_DECIDES = f"{NONE}: undefined without one of the clusters"
 REFERENCE = f"{NONE}: the reference itself"
+DIVERGENCE = f"{NONE}: a divergence is never below 0; see its null"
 NO_SAMPLE = f"{NONE}: population complete"
 """The whole population was measured: there is no inference over contexts."""
 
@@ -42,7 +43,9 @@ SHARE: Bounds = (0.0, 1.0)
 SHARE_GAP: Bounds = (-1.0, 1.0)
 """Range of differences of two shares, and of correlations."""
 AT_LEAST_0: Bounds = (0.0, np.inf)
-"""Range of ratios."""
+"""Range of ratios, and of divergences."""
+AT_MOST_0: Bounds = (-np.inf, 0.0)
+"""Range of what is taken off a divergence."""
 
 
 def too_few(n: int, what: str = "cluster") -> str:

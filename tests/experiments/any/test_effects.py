@@ -9,6 +9,7 @@ import torch
 from paribus.experiments.any._effects import Part, Reported, effects
 from paribus.experiments.any._session import Rows
 from paribus.experiments.any.ablate.spec import Ablate
+from paribus.experiments.any.interact.spec import Interact
 from paribus.experiments.base import perform
 from paribus.experiments.recording import MemoryRecorder
 from paribus.factors.spec import Units
@@ -44,3 +45,19 @@ def test_an_order_that_is_chance_by_construction_is_called_so(ablation, readout,
     recorder = MemoryRecorder()
     perform(asked, setup_of(torch.nn.Sequential(torch.nn.Identity(), torch.nn.Linear(4, 3)), contexts), recorder)
     assert sum("linear in them" in one for one in recorder.diagnostics.warnings) == warned
+
+
+def test_a_divergence_is_bounded_by_0_and_what_is_made_of_several_is_tested():
+    """Its interval ended below 0; interactions in it had no test, for the reason that they are never below 0."""
+    torch.manual_seed(0)
+    x = torch.randn(N, 4) * torch.rand(N, 1) ** 4
+    contexts = Contexts(inputs=x, splits={"train": np.arange(20), "test": np.arange(20, N)})
+    network = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 3))
+    setup, units = setup_of(network, contexts), Units(ablation="zero")
+    alone = perform(Ablate(place="1", factor=units, readout="kl"), setup, MemoryRecorder()).tables["effects"].frame
+    found = perform(Interact(place="1", factor=units, readout="kl"), setup, MemoryRecorder()).tables
+    joint, presence = found["effects"].frame, found["presence"].frame
+    for frame, ends in ((alone, (0, np.inf)), (presence, (-np.inf, 0))):
+        assert frame["p"].isna().all() and (frame["ci_low"] < frame["ci_high"]).all()
+        assert frame[["ci_low", "ci_high", "ci_adj_low", "ci_adj_high"]].stack().between(*ends).all()
+    assert (joint["mean_delta"] < 0).any() and joint["p"].notna().all() and (joint["p_method"] == "monte_carlo").all()

@@ -23,7 +23,7 @@ from paribus.stats.clusters import ClusterSums, joined
 from paribus.stats.effects import complete_table, effect_table, established, skew_warnings
 from paribus.stats.inclusion import DRAWS, inclusion
 from paribus.stats.interchanged import NAME as INTERCHANGED
-from paribus.stats.intervals import Bounds
+from paribus.stats.intervals import AT_LEAST_0, DIVERGENCE, Bounds
 from paribus.stats.max_flip import max_flip, smallest_max_flip
 
 NOT_INFERRED = "Population: complete; nothing is inferred over contexts."
@@ -135,6 +135,7 @@ def effects(
     what: str,
     evidence: Evidence = Evidence.INTERVENTIONAL,
     bounds: Bounds | None = None,
+    divergence: Bounds | None = AT_LEAST_0,
     largest: bool = False,
 ) -> pd.DataFrame:
     """Hand a table of effects over, one family over all checkpoints, and return it.
@@ -146,16 +147,20 @@ def effects(
         what: What a row is, in a sentence.
         evidence: How the numbers were obtained.
         bounds: Range of the effects, to which intervals are cut.
+        divergence: The same where a divergence is read: these have no test against 0, which would always reject. None
+            for rows that are made of several divergences, have either sign, and are tested.
         largest: Whether p is adjusted by the largest of all rows under shared sign flips, as maps of many rows on few
             clusters need; else as ``stats.adjust`` says.
     """
+    one_sided = to.kind == KL and divergence is not None
+    bounds = divergence if one_sided else bounds
     parts = [_without_interchanged(part) for part in parts] if to.contexts.complete else parts
     sums = joined([part.sums for part in parts])
     null = _nulls(parts)
     table = (
         complete_table(sums, null=null).assign(established=COMPLETE, inclusion=np.nan)
         if to.contexts.complete
-        else _inferred(to, sums, null, name, bounds, largest=largest)
+        else _inferred(to, sums, null, name, bounds, largest=largest, one_sided=one_sided)
     )
     if null is None:
         for column in ("null_low", "null_median", "null_high", "null_percentile"):
@@ -188,7 +193,14 @@ def effects(
 
 
 def _inferred(
-    to: Reported, sums: ClusterSums, null: Floats | None, name: str, bounds: Bounds | None, *, largest: bool
+    to: Reported,
+    sums: ClusterSums,
+    null: Floats | None,
+    name: str,
+    bounds: Bounds | None,
+    *,
+    largest: bool,
+    one_sided: bool,
 ) -> pd.DataFrame:
     """Return the effects with intervals and p over contexts, which are a sample."""
     setup, rng = to.setup, to.setup.rng(f"{name}_table")
@@ -200,9 +212,9 @@ def _inferred(
         p_adj = max_flip(sums, rng=rng.spawn(1)[0], n_permutations=setup.stats.n_permutations)
         # p may be one of drawn flips where p_adj is of all of them: what is adjusted is never the smaller one
         table["p_adj"] = np.where(untested, np.nan, np.fmax(p_adj, table["p"]))
-    if to.kind == KL:  # a divergence is never below 0: a test of 0 would always reject
+    if one_sided:
         table[["p", "p_adj"]] = np.nan
-        table["p_method"] = "none: a divergence is never below 0; see its null"
+        table["p_method"] = DIVERGENCE
     table["established"] = established(table, level=1 - setup.stats.confidence)
     table["inclusion"] = inclusion(sums, spec=setup.stats, rng=rng)
     return table

@@ -12,7 +12,7 @@ from torch import Tensor
 from paribus.arrays import Ints
 from paribus.engine.batches import widened
 from paribus.errors import ConfigError
-from paribus.measure.readout import Readout
+from paribus.measure.readout import Readout, is_largest
 from paribus.subjects.tokens.data import Targets, TokenData
 
 MOST_KEPT = 2 << 30
@@ -74,7 +74,7 @@ class TargetCorrect(_AtTargets):
     def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
         """Return the share ``[1, n]`` of logits ``[n, positions, V]``."""
         logits, ids, asked = self._logits(x, ctx)
-        return _mean((logits.argmax(2) == ids).to(logits), asked)[None], None
+        return _mean(is_largest(logits, ids), asked)[None], None
 
 
 class TargetDifference(_AtTargets):

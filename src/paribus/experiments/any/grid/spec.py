@@ -25,7 +25,7 @@ class Grid(Paired):
     """
 
     type: ClassVar[str] = "grid"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Two factors' levels together, and what both do beyond the sum of each, on any network."
     varied: ClassVar[tuple[str, ...]] = ("factor", "other")
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")

@@ -41,7 +41,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     title = f"{one.name} and {other.name}"
     frame = effects(to, cells, what=f"One row per checkpoint and combination of {title}, against both baselines.")
     says = f"What {title} do together beyond the sum of each alone, one row per checkpoint and combination."
-    pairs = effects(Reported.of(at, JOINT), joint, name="interactions", what=says)
+    pairs = effects(Reported.of(at, JOINT), joint, name="interactions", what=says, divergence=None)
     for table, heading in (("effects", "Effect of"), ("interactions", "Beyond the sum:")):
         orders = {"x_order": list(other.labels), "y_order": list(one.labels)}
         looks = {"value_label": f"change of {to.kind}", "xlabel": other.name, "ylabel": one.name, **orders}

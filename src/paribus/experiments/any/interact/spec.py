@@ -24,7 +24,7 @@ class Interact(Paired):
     """
 
     type: ClassVar[str] = "interact"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Pairs of units alone and together, against pairs of like units, on any network."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     ranks: ClassVar[bool] = True

@@ -23,6 +23,7 @@ from paribus.measure.factor import InputUnits, Units
 from paribus.methods.interact import Interacted, inclusion_exclusion, interact
 from paribus.results.schema import Aggregates
 from paribus.stats.clusters import ClusterSums
+from paribus.stats.intervals import AT_MOST_0
 
 COLUMNS = {
     "order": "units in the set",
@@ -51,12 +52,10 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
             parts.append(Part(at.epoch, labels, found.sums.rows(some), None, null, found.null_name))
     to, name = Reported.of(at, COLUMNS), units.name
     sets = "pairs" if experiment.order == 2 else "sets"
-    frame = effects(
-        to, joint, what=f"What {sets} of {name} do together beyond each alone, one row per checkpoint and set."
-    )
-    effects(
-        to, single, name="presence", what=f"What the presence of each of {name} does, one row per checkpoint and unit."
-    )
+    says = f"What {sets} of {name} do together beyond each alone, one row per checkpoint and set."
+    frame = effects(to, joint, what=says, divergence=None)
+    says = f"What the presence of each of {name} does, one row per checkpoint and unit."
+    effects(to, single, name="presence", what=says, divergence=AT_MOST_0)
     looks = {"value_label": f"interaction in {to.kind}", "xlabel": "", "ylabel": ""}
     heatmap(to, frame, "effects", "interact", f"Interactions of {name}", **looks)
     return summed_up(to, frame, factor=name)

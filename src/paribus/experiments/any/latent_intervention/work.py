@@ -108,7 +108,7 @@ def run(experiment: LatentIntervention, setup: NetworkSetup, recorder: Recorder)
             replace(to, columns=DOSES), doses, name="doses", what=f"One row per checkpoint, latent of {place} and dose."
         )
         says = "The least-squares slope over the doses in each context, one row per checkpoint and latent."
-        effects(replace(to, columns=SLOPE), slopes, name="slope", what=says)
+        effects(replace(to, columns=SLOPE), slopes, name="slope", what=says, divergence=None)
         _draw_doses(to, swept)
     return summed_up(to, frame, place=place, latents=sorted(set(frame["latent"])))
 

@@ -26,7 +26,7 @@ class Sweep(Paired):
     """
 
     type: ClassVar[str] = "sweep"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     summary: ClassVar[str] = "Every level of one factor against its baseline, on any network and any contexts."
     varied: ClassVar[tuple[str, ...]] = ("factor",)
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("sweep")

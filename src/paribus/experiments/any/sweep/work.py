@@ -48,7 +48,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     hand_over(to, nulls, f"Each level of {name}")
     if slopes:
         says = f"The least-squares slope over the doses of {name} in each context, one row per checkpoint."
-        table = effects(Reported.of(at, SLOPE), slopes, name="slope", what=says)
+        table = effects(Reported.of(at, SLOPE), slopes, name="slope", what=says, divergence=None)
         if not table["n"].any():
             recorder.warn(f"No context is legal at every dose of {name}, so that there is no slope.")
         last = frame[frame["epoch"] == frame["epoch"].max()].sort_values("dose")
