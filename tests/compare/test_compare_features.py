@@ -144,7 +144,8 @@ EDITED = {
     "head_ablation": ("heads", {"experiment.place": "auto", "experiment.ablations": "[zero]"}, {}, "auto part 1 zero"),
     "ablate": ("effects", {"experiment.factor.ids": "[]", "experiment.factor.ablation": "mean"},
                {"factor": "units of h"}, "units of h mean part 1"),
-    "sweep": ("effects", {"experiment.factor.method": "pc"}, {"factor": "pc of label at h"}, "pc of label at h part 1"),
+    "sweep": ("effects", {"experiment.factor.method": "given"}, {"factor": "given direction at h"},
+              "given direction at h part 1"),
 }  # fmt: skip
 
 

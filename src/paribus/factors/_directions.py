@@ -21,6 +21,9 @@ from paribus.measure.factor import ActFactor
 from paribus.measure.place import Place
 from paribus.subspace.directions import find_direction, projected_sd, random_directions
 
+UNLABELLED = {"pc": "first principal component", "random": "random direction", "given": "given direction"}
+"""Methods that ask for no label or domain, and what their directions are called."""
+
 
 @dataclass(frozen=True, eq=False)
 class Moves(ActFactor):
@@ -125,6 +128,7 @@ def bind(factor: spec.Directions, to: Binding) -> Moves:
         raise ConfigError(
             f"experiment.factor.values: {place} has {width} channels, the vector has {len(factor.values)}"
         )
-    if factor.method not in ("given", "pc", "random"):
+    if factor.method not in UNLABELLED:
         classes(to.executor, factor.target, np.arange(len(to.executor.subject)))
-    return Moves(factor, place, to.rng, name=f"{factor.method} of {factor.target} at {to.place}")
+    found = UNLABELLED.get(factor.method, f"{factor.method} of {factor.target}")
+    return Moves(factor, place, to.rng, name=f"{found} at {to.place}")
