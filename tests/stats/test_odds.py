@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.contingency_tables import Table2x2
 
+from paribus.stats.intervals import ONE_DECIDES
 from paribus.stats.odds import association_table, odds_ratio
 from paribus.stats.spec import StatsSpec
 
@@ -47,18 +48,39 @@ def test_independent_rows_give_nearly_the_textbook_interval():
     assert (table.odds_method == "linearised_t").all()
 
 
-@pytest.mark.parametrize("name", ["odds", "lift"])
-def test_intervals_cover_by_cluster_and_would_not_by_row(name):
+def test_intervals_cover_by_cluster_and_would_not_by_row():
     draw, covered = np.random.default_rng(3), {"cluster": [], "row": []}
     clusters = np.repeat(np.arange(40), 8)
-    for _ in range(60):
+    for _ in range(40):
         high = (draw.random(40) < 0.4)[clusters] ^ (draw.random(320) < 0.05)
-        present = (draw.random((40, 5)) < 0.4)[clusters] ^ (draw.random((320, 5)) < 0.05)
+        present = (draw.random((40, 10)) < 0.4)[clusters] ^ (draw.random((320, 10)) < 0.05)
         for unit, ids in (("cluster", clusters), ("row", np.arange(320))):
             table = association_table(present, high, ids, spec=SPEC)
-            covered[unit].extend((table[f"{name}_low"] <= 1) & (table[f"{name}_high"] >= 1))
-    assert np.mean(covered["cluster"]) > 0.9
-    assert np.mean(covered["row"]) < 0.75
+            covered[unit].append([(table[f"{n}_low"] <= 1) & (table[f"{n}_high"] >= 1) for n in ("odds", "lift")])
+    assert (np.mean(covered["cluster"], axis=(0, 2)) > 0.92).all()
+    assert (np.mean(covered["row"], axis=(0, 2)) < 0.75).all()
+
+
+@pytest.mark.parametrize("rate", [0.4, 0.05])
+def test_intervals_cover_where_one_cluster_has_half_of_the_rows(rate):
+    draw, covered, k = np.random.default_rng(1), [], 40
+    clusters = np.repeat(np.arange(k), [6 * (k - 1)] + [6] * (k - 1))
+    for _ in range(12):
+        high = draw.random(len(clusters)) < (1 / (1 + np.exp(1 - draw.normal(size=k))))[clusters]
+        by_cluster = 1 / (1 + np.exp(-np.log(rate / (1 - rate)) - draw.normal(size=(k, 100))))
+        table = association_table(draw.random((len(clusters), 100)) < by_cluster[clusters], high, clusters, spec=SPEC)
+        covered.append([(table[f"{n}_low"] <= 1) & (table[f"{n}_high"] >= 1) for n in ("odds", "lift")])
+    assert (np.mean(covered, axis=(0, 2)) > 0.93).all()
+
+
+def test_a_group_of_one_cluster_has_no_interval():
+    clusters = np.repeat(np.arange(9), 4)
+    present = np.random.default_rng(0).random((36, 3)) < 0.5
+    table = association_table(present, clusters == 4, clusters, spec=SPEC)
+    assert (table.odds_method == ONE_DECIDES).all() and (table.lift_method == ONE_DECIDES).all()
+    assert table[["odds_low", "odds_adj_high", "lift_low", "lift_adj_high"]].isna().all(axis=None)
+    two = association_table(present, (clusters == 4) | (clusters == 5), clusters, spec=SPEC, family=10_000)
+    assert np.isfinite(two[["odds_low", "odds_high"]]).all(axis=None), "of two clusters it is wide"
 
 
 def test_wrong_requests_are_refused():

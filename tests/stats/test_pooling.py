@@ -93,6 +93,17 @@ def test_wrong_requests_are_refused():
         pool_groups([1.0, 2, 3], ["a", "a", "b"], [0, 0, 1], spec=SPEC)
 
 
+def one_mean(values, rows, clusters):
+    """Return mean, degrees of freedom, its share of a cluster's variance, and this variance, of some of the rows."""
+    ids = np.unique(clusters[rows])
+    scores = np.array([(values[rows & (clusters == c)] - values[rows].mean()).sum() for c in ids])
+    share = np.array([(rows & (clusters == c)).sum() for c in ids]) / rows.sum()
+    expected = sum(w**2 * ((np.eye(len(ids))[i] - share) ** 2).sum() for i, w in enumerate(share))
+    spread = (share**2).sum()
+    unit = (scores**2).sum() / rows.sum() ** 2 / expected if len(ids) > 1 else 0.0
+    return values[rows].mean(), 1 / spread - 1, spread, unit
+
+
 def test_every_column_is_what_its_source_says():
     draw = np.random.default_rng(4)
     groups, clusters = (
@@ -102,17 +113,7 @@ def test_every_column_is_what_its_source_says():
     values = draw.normal(size=26) + np.array([0.0, 0.5, 1.5, 3.0, 1.0])[groups]
     found = pool_groups(values, groups, clusters, spec=SPEC)
     table = found.table
-    unit, spread, df, means = [], [], [], []
-    for group in range(5):
-        rows = groups == group
-        ids = np.unique(clusters[rows])
-        scores = np.array([(values[rows & (clusters == c)] - values[rows].mean()).sum() for c in ids])
-        sizes = np.array([(rows & (clusters == c)).sum() for c in ids])
-        k = len(ids)
-        means.append(values[rows].mean())
-        df.append(k - 1)
-        spread.append((sizes**2).sum() / rows.sum() ** 2)
-        unit.append((scores**2).sum() / (sizes**2).sum() * k / (k - 1) if k > 1 else 0.0)
+    means, df, spread, unit = zip(*(one_mean(values, groups == group, clusters) for group in range(5)), strict=True)
     means, df, spread, unit = map(np.array, (means, df, spread, unit))
     common = (df * unit).sum() / df.sum()
     variance = spread * (4 * common + df * unit) / (4 + df)
@@ -126,11 +127,36 @@ def test_every_column_is_what_its_source_says():
     assert table.std_error[1] == pytest.approx(sem(values[groups == 1]))
     for group in range(5):
         rest = groups != group
-        ids = np.unique(clusters[rest])
-        scores = np.array([(values[rest & (clusters == c)] - values[rest].mean()).sum() for c in ids])
-        other, other_df = (scores**2).sum() / rest.sum() ** 2 * len(ids) / (len(ids) - 1), len(ids) - 1
+        _, other_df, other_spread, other_unit = one_mean(values, rest, clusters)
+        other = other_spread * other_unit
         both = variance[group] + other
         welch = both**2 / (variance[group] ** 2 / known[group] + other**2 / other_df)
         reach = student.ppf(0.975, welch) * np.sqrt(both)
         row, delta = table.loc[group], means[group] - values[rest].mean()
         assert (row.delta, row.delta_low, row.delta_high) == pytest.approx((delta, delta - reach, delta + reach))
+
+
+def covered(sizes, *, shared=False, n_groups=8, n_sets=30):
+    """Return in what share of groups and sets the intervals of pooled mean, difference and ratio hold theirs."""
+    draw, held = np.random.default_rng(6), []
+    one, k = np.repeat(np.arange(len(sizes)), sizes), len(sizes)
+    groups = np.repeat(np.arange(n_groups), len(one))
+    clusters = np.concatenate([one if shared else one + g * k for g in range(n_groups)])
+    for _ in range(n_sets):
+        truth = 5 + 0.5 * draw.normal(size=n_groups)
+        effects = 0.6 * draw.normal(size=(n_groups, k)) + 0.8 * draw.normal(size=(1 if shared else n_groups, k))
+        values = (truth[:, None] + effects)[groups, np.tile(one, n_groups)] + 0.5 * draw.normal(size=len(groups))
+        table = pool_groups(values, groups, clusters, spec=SPEC).table
+        rest = (truth.sum() - truth) / (n_groups - 1)
+        wanted = {"ci": truth, "delta": truth - rest, "ratio": truth / rest}
+        held.append([(table[f"{n}_low"] <= of) & (of <= table[f"{n}_high"]) for n, of in wanted.items()])
+    return np.mean(held, axis=(0, 2))
+
+
+@pytest.mark.parametrize("k", [6, 20])
+def test_intervals_cover_where_one_cluster_of_each_group_has_half_of_its_rows(k):
+    assert (covered([4 * (k - 1)] + [4] * (k - 1)) > 0.93).all()
+
+
+def test_intervals_cover_where_groups_share_their_clusters():
+    assert (covered([3] * 6, shared=True, n_sets=60) > 0.92).all()

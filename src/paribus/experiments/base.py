@@ -31,11 +31,12 @@ ANY = "any"
 """Subject of an experiment that works on data of every kind."""
 KEPT_RUNS, STEP_RESULTS = "runs", "results"
 """Subjects of experiments that work on no data: on the kept runs of a study, on what the steps before them found."""
-MEASURED = 3
+MEASURED = 4
 """Raised when what is read of a network, or said of what was read, are other numbers than before: then no earlier run
 of an experiment that measures one is taken in place of a new one. Trained networks are, as they are what they were.
 2: operations in place after a place, channels that come last, random directions, clusters of other splits.
-3: intervals over few clusters or clusters of uneven size, simultaneous intervals beside rows that few clusters move."""
+3: intervals over few clusters or clusters of uneven size, simultaneous intervals beside rows that few clusters move.
+4: likewise of odds ratios, lifts, pooled means and scans of features; how often resamples find a row again."""
 
 
 @dataclass(kw_only=True)

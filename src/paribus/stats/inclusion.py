@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from paribus.arrays import Bools, Floats, Ints
+from paribus.stats.bootstrap import Studentised
 from paribus.stats.clusters import ClusterSums, bootstrap_weights, cluster_codes, join_units
 from paribus.stats.intervals import MIN_CLUSTERS
 from paribus.stats.multiplicity import adjust
@@ -18,10 +19,11 @@ DRAWS = 200
 def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator) -> Floats:
     """Return in what share of cluster resamples each row differs from 0 again ``[rows]``, after adjustment.
 
-    In every resample each mean is divided by its own cluster-robust standard error (Liang and Zeger 1986), the p of
-    Student's t with ``clusters - 1`` degrees of freedom is adjusted over the rows as ``spec`` says, and a row counts
-    where it is within the level with the sign it has in the sample. A resample holds some clusters more than once, so a
-    null effect is found again more often than at the nominal level: this measures stability and is not a test.
+    In every resample each mean is divided by its own standard error, that of leaving one cluster out
+    (:class:`~paribus.stats.bootstrap.Studentised`), the p of Student's t with ``effective clusters - 1`` degrees of
+    freedom is adjusted over the rows as ``spec`` says, and a row counts where it is within the level with the sign it
+    has in the sample. A resample holds some clusters more than once, so a null effect is found again more often than at
+    the nominal level: this measures stability and is not a test.
 
     Args:
         sums: Differences by cluster.
@@ -44,18 +46,14 @@ def inclusion(sums: ClusterSums, *, spec: StatsSpec, rng: np.random.Generator) -
     level, sign = 1 - spec.confidence, np.sign(np.nan_to_num(sums.means))
     enough = sums.n_clusters >= MIN_CLUSTERS
     found, done = np.zeros(len(totals)), 0
-    squares = totals**2, totals * counts, counts**2
+    rows = Studentised(ClusterSums(totals, counts, sums.sd))
     for weights in bootstrap_weights(totals.shape[1], DRAWS, rng):
         n = weights @ counts.T
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = (weights @ totals.T) / n
-            first, mixed, last = (weights @ part.T for part in squares)
-            k = weights @ (counts > 0).T.astype(np.float64)
-            spread = np.maximum(first - 2 * mean * mixed + mean**2 * last, 0.0)
-            noise = 1e-12 * (first + mean**2 * last)
-            se = np.sqrt(k / (k - 1) * np.where(spread <= noise, 0.0, spread)) / n
-            t = np.where(mean == 0, 0.0, np.abs(mean) / se)
-            p = 2 * stdtr(np.maximum(k - 1, 1.0), -t)
+            effective = n**2 / (weights @ (counts**2).T)
+        t = np.where(rows.se > 0, rows.t(weights, mean), np.where(mean == 0, 0.0, np.inf))
+        p = 2 * stdtr(np.fmax(effective - 1, 1.0), -np.abs(t))
         for each, means in zip(p, mean, strict=True):
             adjusted = adjust(np.where(enough, each, np.nan), spec.adjust)
             found += (adjusted <= level) & (np.sign(np.nan_to_num(means)) == sign)

@@ -8,13 +8,17 @@ over rows that never are in memory together (Westfall and Young 1993, single ste
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import t as student
 
 from paribus.arrays import Bools, Floats, Ints
-from paribus.stats.clusters import cluster_codes
-from paribus.stats.intervals import EQUAL_UNITS, MIN_CLUSTERS
+from paribus.stats.bootstrap import Studentised, mean_intervals
+from paribus.stats.clusters import ClusterSums, cluster_codes
+from paribus.stats.intervals import MIN_CLUSTERS
+
+if TYPE_CHECKING:
+    from paribus.stats.spec import StatsSpec
 
 MOST_GROUPS = 24
 """The most groups that clusters are joined into: 2 ** 23 sign patterns."""
@@ -23,9 +27,6 @@ EXACT_GROUPS = 13
 TOLERANCE = 1e-9
 LEAST_ENTRIES = 6
 """Below this many entries no correlation is computed."""
-NO_GROUPS = f"none: fewer than {MIN_CLUSTERS} clusters"
-ZERO = "exact_zero"
-T_GROUPS = "t_groups"
 
 
 def grouped(cluster: Ints, most: int, rng: np.random.Generator) -> Ints:
@@ -120,7 +121,7 @@ class Ends:
     Attributes:
         low: Lower end of each ``[rows]``.
         high: Upper end.
-        adj_low: Lower end of the interval that holds for all rows of the family.
+        adj_low: Lower end of the interval that holds for all rows of the family; NaN where there is none.
         adj_high: Upper end.
         method: How each was made.
     """
@@ -132,38 +133,39 @@ class Ends:
     method: list[str]
 
 
-def intervals(sums: Floats, counts: Floats, critical: float, confidence: float) -> Ends:
-    """Return intervals of means by the spread between groups (Liang and Zeger 1986), Student's t.
+def intervals(sums: ClusterSums, p: Floats, critical: float, *, spec: StatsSpec, rng: np.random.Generator) -> Ends:
+    """Return intervals of means, the groups being the clusters (see :func:`~paribus.stats.bootstrap.mean_intervals`).
 
-    The interval for all rows takes the critical value of the largest flip, brought to the scale of t:
-    ``t = q sqrt((k - 1) / (k - q^2))`` for ``k`` groups.
+    The interval for all rows takes the critical value of the largest flip, brought to the scale of t for ``k`` groups,
+    ``t = q sqrt((k - 1) / (k - q^2))``, times the standard error of leaving one group out; never inside the first. As
+    p, it takes sums to be symmetric. There is none where the groups count for fewer than 6 of equal size: where one
+    group has half of the contexts, 20 rows would be covered together in .6 to .9 of samples.
 
     Args:
-        sums: Sums of each row by group ``[rows, groups]``.
-        counts: How many contexts ``[rows, groups]``.
+        sums: Sums and numbers of contexts of each row by group.
+        p: :meth:`Flips.p` of each row; an interval holds 0 where it is above the level.
         critical: :meth:`Flips.critical` of the family.
-        confidence: Of each interval.
+        spec: Confidence and resamples.
+        rng: Draws the resamples.
 
     Example:
-        >>> ends = intervals(np.array([[1.0, 2.0, 1.0, 2.0, 1.0, 2.0]]), np.ones((1, 6)), 2.2, 0.95)
+        >>> from paribus.stats.clusters import reduce_to_clusters
+        >>> from paribus.stats.spec import StatsSpec
+        >>> rng = np.random.default_rng(0)
+        >>> sums = reduce_to_clusters([[1.0, 2.0, 1.0, 2.0, 1.0, 2.0]], np.arange(6))
+        >>> ends = intervals(sums, np.array([0.03]), 2.2, spec=StatsSpec(), rng=rng)
         >>> bool(ends.adj_low[0] < ends.low[0] < 1.5 < ends.high[0])
         True
     """
-    k, n = (counts > 0).sum(1), counts.sum(1)
+    low, high, method = mean_intervals(sums, spec=spec, rng=rng)
+    kept = p > 1 - spec.confidence
+    low[kept], high[kept] = np.minimum(low[kept], 0.0), np.maximum(high[kept], 0.0)
+    k = sums.n_clusters
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = sums.sum(1) / n
-        spread = ((sums - mean[:, None] * counts) ** 2).sum(1)
-        spread[spread <= 1e-18 * (sums**2).sum(1)] = 0.0
-        se = np.sqrt(k / (k - 1) * spread) / n
-        own = student.ppf(0.5 + confidence / 2, np.maximum(k - 1, 1))
-        together = np.maximum(own, critical * np.sqrt((k - 1) / np.maximum(k - critical**2, 1e-12)))
-    zero = ~sums.any(1) & (n > 0)
-    method = np.where(k < MIN_CLUSTERS, NO_GROUPS, np.where(se > 0, T_GROUPS, EQUAL_UNITS))
-    method = np.where(zero, ZERO, method)
-    known = (method == T_GROUPS) | zero
-    half, wide = (np.where(known, np.where(zero, 0.0, each * se), np.nan) for each in (own, together))
-    mean = np.where(zero, 0.0, mean)
-    return Ends(mean - half, mean + half, mean - wide, mean + wide, method.tolist())
+        reach = critical * np.sqrt((k - 1) / np.maximum(k - critical**2, 1e-12)) * Studentised(sums).se
+        reach[sums.effective < MIN_CLUSTERS] = np.nan
+    adj_low, adj_high = np.minimum(low, sums.means - reach), np.maximum(high, sums.means + reach)
+    return Ends(low, high, adj_low, adj_high, method.tolist())
 
 
 def halves(n_groups: int, n_splits: int, rng: np.random.Generator) -> Bools:

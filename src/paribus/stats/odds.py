@@ -14,13 +14,15 @@ from scipy.stats import t as student
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.clusters import cluster_codes, column_blocks
-from paribus.stats.intervals import AT_LEAST_0, LINEARISED, Methods, settle
+from paribus.stats.intervals import AT_LEAST_0, LINEARISED, ONE_DECIDES, Methods, settle
 from paribus.stats.multiplicity import together
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 SMOOTHING = 0.5
+MOST_REACH = 700.0
+"""The largest reach of a log ratio: beyond, its exponential is no number, and there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,11 @@ def association_table(
 ) -> pd.DataFrame:
     """Return support, lift and odds ratio of each column's presence in the high rows, with intervals by cluster.
 
-    Log odds ratio and log lift are linearised: each cluster's influence is summed and their variance taken over
-    clusters (Liang and Zeger 1986), with a t quantile of ``clusters - 1`` degrees of freedom. Half counts keep
-    everything finite; with one row per cluster the odds ratio's interval is nearly Woolf's. Both are 1 where the shares
-    are equal, and where only the half counts would say that the smaller share is the larger one.
+    Log odds ratio and log lift are linearised. Their variance is that of leaving one cluster out (CR3: Bell and
+    McCaffrey 2002; MacKinnon, Nielsen and Webb 2023), their degrees of freedom Welch's (1947), clusters counting
+    by their effective number (Kish 1965) where they are uneven. Half counts keep everything finite; with one row per
+    cluster the odds ratio's interval is nearly Woolf's. Both are 1 where the shares are equal, and where only the half
+    counts would say that the smaller share is the larger one.
 
     Args:
         present: Whether each row holds each item [n, items].
@@ -87,7 +90,7 @@ def association_table(
         One row per item: ``support`` (share of all rows), ``support_high, support_rest, n_present, n_high_present,
         lift`` (share of high rows with the item over the share of all rows with it), ``lift_low, lift_high,
         odds_ratio, odds_low, odds_high``; both with ``_method``, ``_adj_low`` and ``_adj_high``. Intervals are NaN
-        below 6 clusters.
+        below 6 clusters, and where all rows of one group are of one cluster.
 
     Raises:
         ValueError: If shapes disagree, or no row is high, or none is not.
@@ -128,11 +131,10 @@ def _associations(
     in_high, in_rest = by_cluster(group), by_cluster(~group)
     size_high = np.bincount(codes[group], minlength=k).astype(np.float64)[:, None]
     size_rest = np.bincount(codes[~group], minlength=k).astype(np.float64)[:, None]
-    reach = [float(student.ppf((1 + level) / 2, max(k - 1, 1))) for level in levels]
-    cells = [in_high, size_high - in_high, in_rest, size_rest - in_rest]
-    odds = _intervals(cells, [1, -1, -1, 1], reach, k, "odds")
-    everything = [in_high, size_high + 0 * in_high, in_high + in_rest, size_high + size_rest + 0 * in_high]
-    lift = _intervals(everything, [1, -1, -1, 1], reach, k, "lift")
+    odds = _intervals((in_high, in_rest), (size_high - in_high, size_rest - in_rest), (size_high, size_rest), levels)
+    size_all = size_high + size_rest
+    whole = [np.broadcast_to(size, in_high.shape) for size in (size_high, size_all)]
+    lift = _intervals((in_high, in_high + in_rest), (whole[0], whole[1]), (size_high, size_all), levels)
     n, n_high = len(group), int(group.sum())
     a, total = in_high.sum(axis=0), (in_high + in_rest).sum(axis=0)
     return pd.DataFrame(
@@ -142,32 +144,69 @@ def _associations(
             "support_rest": (total - a) / (n - n_high),
             "n_present": total.astype(np.int64),
             "n_high_present": a.astype(np.int64),
-            **lift,
-            **{"odds_ratio" if name == "odds" else name: values for name, values in odds.items()},
+            **{f"lift{end}": values for end, values in lift.items()},
+            **{f"odds{end}" if end else "odds_ratio": values for end, values in odds.items()},
         }
     )
 
 
 def _intervals(
-    counts: list[Floats], signs: list[int], reach: list[float], k: int, name: str
+    held: tuple[Floats, Floats],
+    against: tuple[Floats, Floats],
+    sizes: tuple[Floats, Floats],
+    levels: tuple[float, float],
 ) -> dict[str, Floats | Methods]:
-    """Return ``exp(sum_i sign_i log(N_i + 1/2))`` per column with its intervals over clusters, by column name.
+    """Return ``(h1 / a1) / (h2 / a2)`` per column with its intervals over clusters, by the end of the column's name.
 
-    ``counts`` holds each cluster's share [clusters, items] of each total. The half counts enter the variance as in
-    Woolf's formula (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain. Half a count weighs
-    more in the smaller group (Sweeting, Sutton and Lambert 2004): a direction that it gives or turns is none.
+    Every total ``h`` and ``a`` is raised by half a count. These enter the variance as in Woolf's formula
+    (``1/(N + s) = N/(N + s)^2 + s/(N + s)^2``), so empty cells do not look certain. Half a count weighs more in the
+    smaller group (Sweeting, Sutton and Lambert 2004): a direction that it gives or turns is none.
+
+    Args:
+        held: ``h`` of each cluster in the first and in the second group ``[clusters, items]``.
+        against: ``a`` likewise.
+        sizes: Rows of each cluster in each group ``[clusters, 1]``.
+        levels: Confidence of the interval and of the adjusted one.
     """
-    as_counted = [part.sum(axis=0) for part in counts]
-    totals = [total + SMOOTHING for total in as_counted]
-    log = np.sum([sign * np.log(total) for sign, total in zip(signs, totals, strict=True)], axis=0)
-    direction = np.sign(as_counted[0] * as_counted[3] - as_counted[1] * as_counted[2])
-    log = np.where(np.sign(log) == direction, log, 0.0)
-    influence = np.sum([sign * part / total for sign, part, total in zip(signs, counts, totals, strict=True)], axis=0)
-    influence = influence - influence.mean(axis=0)
-    variance = (influence**2).sum(axis=0) * k / max(k - 1, 1) + sum(SMOOTHING / total**2 for total in totals)
-    se = np.sqrt(variance)
-    own, adjusted = (
-        settle(np.exp(log - t * se), np.exp(log + t * se), LINEARISED, k, bounds=AT_LEAST_0) for t in reach
-    )
-    ends = {"low": own[0], "high": own[1], "method": own[2], "adj_low": adjusted[0], "adj_high": adjusted[1]}
-    return {name: np.exp(log), **{f"{name}_{end}": values for end, values in ends.items()}}
+    counted = [part.sum(axis=0) for part in (*held, *against)]
+    h1, h2, a1, a2 = (total + SMOOTHING for total in counted)
+    log = np.log(h1 * a2 / (h2 * a1))
+    log = np.where(np.sign(log) == np.sign(counted[0] * counted[3] - counted[1] * counted[2]), log, 0.0)
+    half_counts = sum(SMOOTHING / total**2 for total in (h1, h2, a1, a2))
+    first, second = (_left_out(*one) for one in zip(held, against, sizes, strict=True))
+    se = np.sqrt(((first - second) ** 2).sum(axis=0) + half_counts)
+    df = _degrees_of_freedom((first, second), sizes)
+    k = len(sizes[0])
+    decided = ~np.isfinite(se)
+    named = np.where(decided, ONE_DECIDES, LINEARISED)
+    ends = []
+    for level in levels:
+        reach = np.where(decided, np.nan, student.ppf((1 + level) / 2, df) * se)
+        reach[reach > MOST_REACH] = np.nan
+        ends.append(settle(np.exp(log - reach), np.exp(log + reach), named, k, bounds=AT_LEAST_0))
+    own, adjusted = ends
+    parts = {"_low": own[0], "_high": own[1], "_method": own[2], "_adj_low": adjusted[0], "_adj_high": adjusted[1]}
+    return {"": np.exp(log), **parts}
+
+
+def _left_out(held: Floats, against: Floats, size: Floats) -> Floats:
+    """Return by how much ``log(h / a)`` of one group changes without each cluster, linearised ``[clusters, items]``.
+
+    Not finite where the group has no other cluster.
+    """
+    influence = held / (held.sum(axis=0) + SMOOTHING) - against / (against.sum(axis=0) + SMOOTHING)
+    influence = influence - size / size.sum() * influence.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(influence * (size.sum() / (size.sum() - size)))
+
+
+def _degrees_of_freedom(parts: tuple[Floats, Floats], sizes: tuple[Floats, Floats]) -> Floats:
+    """Return Welch's (1947) degrees of freedom [items], those of a group being ``clusters - 1`` where it is even.
+
+    All clusters count by the effective share of those that the group is in, ``(sum n)^2 / (m sum n^2)``.
+    """
+    k, variances = len(sizes[0]), [(part**2).sum(axis=0) for part in parts]
+    known = [max(k * float(size.sum() ** 2 / (size**2).sum() / (size > 0).sum()) - 1, 1.0) for size in sizes]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = sum(variances) ** 2 / sum(variance**2 / each for variance, each in zip(variances, known, strict=True))
+    return np.where(np.isfinite(df), np.clip(df, 1.0, max(k - 1, 1)), min(known))

@@ -44,18 +44,21 @@ class PooledGroups:
 def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, spec: StatsSpec) -> PooledGroups:
     """Return group means under a normal random-effects model.
 
-    Each group's mean has a cluster-robust variance, moderated towards the common one (as Smyth 2004, with 4 prior
-    degrees of freedom, so that a group seen in one or two clusters has an interval); between-group variance by Paule
-    and Mandel (1982); shrinkage and intervals by empirical Bayes with Morris' (1983) allowance for having estimated
-    the mean and the variance of the groups. No mean is moved by more than one standard error (limited translation,
-    Efron and Morris 1972): a single outstanding group does not come from the same normal as the others; its
-    standard error counts the move as bias. ``delta`` is not pooled, so that its interval covers for each group and
-    not only on average over them (t with the degrees of freedom of Welch 1947).
+    Each group's mean has a cluster-robust variance (:func:`_of_one_cluster`; clusters count by their effective number,
+    Kish 1965), moderated towards the common one (as Smyth 2004, with 4 prior degrees of freedom, so that a group seen
+    in one or two clusters has an interval); between-group variance by Paule and Mandel (1982); shrinkage and intervals
+    by empirical Bayes with Morris' (1983) allowance for having estimated the mean and the variance of the groups. No
+    mean is moved by more than one standard error (limited translation, Efron and Morris 1972): a single outstanding
+    group does not come from the same normal as the others; its standard error counts the move as bias. ``delta`` is not
+    pooled, so that its interval covers for each group and not only on average over them (t with the degrees of freedom
+    of Welch 1947). Where the sums of clusters are skewed the intervals cover less: 95 % ones of pooled means .89 to .95
+    where clusters are lognormal.
 
     Args:
         values: Values [n]; rows with NaN are left out.
         groups: Group of each row [n], numbers or strings.
-        clusters: Cluster id of each row [n]; a cluster seen in two groups counts in each.
+        clusters: Cluster id of each row [n]; a cluster seen in two groups counts in each, and what it adds to the error
+            of both is counted in ``pooled_se``. In ``delta`` it is not: its interval is then too wide, not too narrow.
         spec: Confidence.
 
     Raises:
@@ -81,17 +84,17 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     n = np.bincount(owner, weights=counts).astype(np.float64)
     n_clusters = np.bincount(owner).astype(np.float64)
     means = np.bincount(owner, weights=sums) / n
-    square = (sums - means[owner] * counts) ** 2
-    own = np.bincount(owner, weights=square) / n**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        own = np.where(n_clusters > 1, own * n_clusters / (n_clusters - 1), 0.0)
-    spread = np.bincount(owner, weights=counts**2) / n**2
-    df = n_clusters - 1
+    scores = sums - means[owner] * counts
+    of_one, spread = _of_one_cluster(scores, counts, owner, n)
+    own = spread * of_one
+    df = np.where(n_clusters > 1, 1 / spread - 1, 0.0)
     if not df.sum():
         raise ValueError("no group has two clusters, so the variance within groups is unknown")
-    common = float((df * own / spread).sum() / df.sum())
-    variance = spread * (PRIOR_DF * common + df * own / spread) / (PRIOR_DF + df)
-    known = np.minimum(PRIOR_DF + df, df.sum())  # the common variance is itself known no better than that
+    common = float((df * of_one).sum() / df.sum())
+    variance = spread * (PRIOR_DF * common + df * of_one) / (PRIOR_DF + df)
+    known = np.maximum(
+        np.minimum(PRIOR_DF + df, df.sum()), 1.0
+    )  # the common variance is itself known no better than that
     quantile = np.asarray(student.ppf((1 + spec.confidence) / 2, known), dtype=np.float64)
 
     tau2 = _between_variance(means, variance)
@@ -99,7 +102,8 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     wanted, limit = shrinkage * (means - grand), MAX_TRANSLATION * np.sqrt(variance)
     pooled = means - np.clip(wanted, -limit, limit)
     unknown_tau = 2 / max(len(names) - 3, 1) * wanted**2
-    pooled_se = np.sqrt((1 - shrinkage) * variance + shrinkage**2 * grand_variance + unknown_tau)
+    alike = _shared_clusters(scores / n[owner], owner, cells % k, shrinkage, 1 / np.maximum(variance + tau2, 1e-200))
+    pooled_se = np.sqrt((1 - shrinkage) * variance + shrinkage**2 * grand_variance + unknown_tau + alike)
     outlying = np.abs(wanted) > limit
     pooled_se[outlying] = np.sqrt(variance[outlying] + limit[outlying] ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -134,6 +138,50 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
     return PooledGroups(table, float(grand), float(np.sqrt(tau2)))
 
 
+def _of_one_cluster(scores: Floats, counts: Floats, owner: Ints, n: Floats) -> tuple[Floats, Floats]:
+    """Return the variance of a cluster's mean in each group, and the share of it that the group's mean has.
+
+    A large cluster draws the mean towards itself, so that the squared scores ``S_k - m C_k`` add up to less than their
+    variance. They are divided by what they are expected to be where all clusters' means have variance 1, which takes
+    the bias out (as CR2 of Bell and McCaffrey 2002): ``sum_k w_k^2 (1 - 2 w_k + sum_j w_j^2)`` for clusters of shares
+    ``w``. The second number is ``sum_k w_k^2``, one over the effective number of clusters (Kish 1965).
+
+    Args:
+        scores: Cluster's sum minus its size times the group's mean ``[cells]``.
+        counts: Its size ``[cells]``.
+        owner: Its group ``[cells]``.
+        n: Size of each group ``[groups]``.
+    """
+    part = counts / n[owner]
+    spread = np.bincount(owner, weights=part**2).astype(np.float64)
+    expected = np.bincount(owner, weights=part**2 * (1 - 2 * part + spread[owner]))
+    squares = np.bincount(owner, weights=scores**2) / n**2
+    alone = np.bincount(owner) < 2
+    return np.where(alone, 0.0, squares / np.where(alone, 1.0, expected)), spread
+
+
+def _shared_clusters(influence: Floats, owner: Ints, unit: Ints, shrinkage: Floats, weight: Floats) -> Floats:
+    """Return what clusters that are in several groups add to the variance of each pooled mean ``[groups]``.
+
+    A pooled mean is ``(1 - B) m + B grand``; the errors of ``m`` and of the grand mean go together by more than the
+    group's own part in it.
+
+    Args:
+        influence: A cluster's part in the error of the group's mean ``[cells]``.
+        owner: Its group ``[cells]``.
+        unit: The cluster ``[cells]``.
+        shrinkage: ``B`` ``[groups]``.
+        weight: Weight of each group in the grand mean ``[groups]``.
+    """
+    if len(np.unique(unit)) == len(unit):
+        return np.zeros(len(weight))
+    weighted = (weight / weight.sum())[owner] * influence
+    others = np.bincount(unit, weights=weighted)[unit] - weighted
+    with_mean = np.bincount(owner, weights=influence * others)
+    added = 2 * shrinkage * (1 - shrinkage) * with_mean + shrinkage**2 * (weighted * others).sum()
+    return np.asarray(np.maximum(added, 0.0), dtype=np.float64)
+
+
 def _shrink(means: Floats, variance: Floats, tau2: float) -> tuple[float, float, Floats]:
     """Return the grand mean, its variance, and each group's shrinkage; exact means (no variance) are not shrunk."""
     total = np.maximum(variance + tau2, 1e-200)
@@ -162,7 +210,7 @@ def _rest(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the mean of all rows outside each group, its cluster-robust variance, and its degrees of freedom."""
     unit_sums = np.bincount(unit_of_cell, weights=sums, minlength=k)
-    unit_counts = np.bincount(unit_of_cell, weights=counts, minlength=k)
+    unit_counts = np.bincount(unit_of_cell, weights=counts, minlength=k).astype(np.float64)
     n_groups = len(n)
     rest, variance, df = (np.empty(n_groups) for _ in range(3))
     for group in range(n_groups):
@@ -170,11 +218,12 @@ def _rest(
         rest_sums, rest_counts = unit_sums.copy(), unit_counts.copy()
         rest_sums[unit_of_cell[inside]] -= sums[inside]
         rest_counts[unit_of_cell[inside]] -= counts[inside]
-        size, clusters = rest_counts.sum(), int(np.count_nonzero(rest_counts > 0.5))
+        there = rest_counts > 0.5
+        size, one_group = float(rest_counts.sum()), np.zeros(int(there.sum()), np.int64)
         rest[group] = rest_sums.sum() / size
-        df[group] = max(clusters - 1, 1)
-        score = rest_sums - rest[group] * rest_counts
-        variance[group] = (score**2).sum() / size**2 * clusters / df[group]
+        score = (rest_sums - rest[group] * rest_counts)[there]
+        of_one, spread = _of_one_cluster(score, rest_counts[there], one_group, np.full(1, size))
+        variance[group], df[group] = float((spread * of_one)[0]), max(float(1 / spread[0]) - 1, 1.0)
     return rest, variance, df
 
 

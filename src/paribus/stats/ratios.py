@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.stats.bootstrap import EFFECTIVE_FROM, LEAST_OWN, PERCENTILE_FROM, tails, widened
+from paribus.stats.bootstrap import EFFECTIVE_FROM, LEAST_OWN, PERCENTILE_FROM, Studentised, tails, widened
 from paribus.stats.clusters import ClusterSums, bootstrap_weights
 from paribus.stats.intervals import (
     BOOTSTRAP_T,
@@ -102,7 +102,7 @@ def ratios_to(
     clusters = int(total.n_clusters[0])
     if clusters < MIN_CLUSTERS:
         return none(f"none: {clusters} clusters, an interval needs {MIN_CLUSTERS}")
-    if not abs(float(total.means[0])) > LEAST_ERRORS * float(total.standard_errors()[0]):
+    if not abs(float(total.means[0])) > LEAST_ERRORS * float(Studentised(total).se[0]):
         return none(f"none: {otherwise}")
     value = parts.sum(1) / whole.sum()
     effective = float(total.effective[0])

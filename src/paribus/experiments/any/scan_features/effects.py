@@ -10,7 +10,8 @@ from paribus.experiments.any.scan_features.one_pass import Driven, Firing, chunk
 from paribus.experiments.any.scan_features.spec import ScanFeatures
 from paribus.experiments.setup import NetworkSetup
 from paribus.results.hypothesis import COMPLETE
-from paribus.stats.effects import established
+from paribus.stats.clusters import ClusterSums
+from paribus.stats.effects import established, skewed
 from paribus.stats.intervals import NO_SAMPLE
 from paribus.stats.many import LEAST_ENTRIES, Flips, agreement, halves, intervals
 
@@ -29,14 +30,16 @@ EFFECTS = {
     "effect": "the same in sd of the feature",
     "n": "contexts in which both are legal",
     "n_clusters": "groups of whole clusters that they come from",
-    "ci_low": "lower end of the interval of mean_delta, by the spread between groups",
+    "ci_low": "lower end of the interval of mean_delta, by resampling groups",
     "ci_high": "upper end of it",
-    "ci_adj_low": "lower end of the interval that holds for all effects of all features; beside p_adj",
+    "ci_adj_low": "lower end of the interval that holds for all effects of all features; beside p_adj; none where "
+    "groups count for fewer than 6 of equal size",
     "ci_adj_high": "upper end of it",
     "ci_method": "how it was made; none: why there is none",
     "p": "sign-flip p of groups of whole clusters: is the effect zero?",
     "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
     "p_adj": "the same against the largest effect of all features in every flip",
+    "skewed": "whether p, p_adj and ci_adj are questionable: under 50 groups, and their sums are skewed",
     "null": "what the null is made of",
     "null_low": "2.5 % quantile of effect among these at the same level",
     "null_median": "median of that null",
@@ -101,11 +104,13 @@ class EffectsOfFeatures:
         top = np.argsort(-np.nan_to_num(np.abs(means), nan=-1.0), axis=1, kind="stable")[:, :k]
         features = np.arange(some.start, some.stop)
         feature, level = np.repeat(features, k), top.ravel()
-        sums, counts = self.sums.sums[feature, level], self.sums.counts[level]
-        p, p_adj = self.flips.p(sums)
+        counts = self.sums.counts[level]
+        sums = ClusterSums(self.sums.sums[feature, level], counts, np.full(len(level), np.nan))
+        p, p_adj = self.flips.p(sums.sums)
         spec = self.setup.stats
-        ends = intervals(sums, counts, self.flips.critical(1 - spec.confidence), spec.confidence)
-        n = counts.sum(1)
+        critical = self.flips.critical(1 - spec.confidence)
+        ends = intervals(sums, p, critical, spec=spec, rng=self.setup.rng("scan_intervals"))
+        n = sums.n
         known = n > 0
         low, median, high, percentile = self._null(features, top)
         frame = pd.DataFrame(
@@ -118,7 +123,7 @@ class EffectsOfFeatures:
                 "mean_delta": self.means[feature, level],
                 "effect": self.in_sd[feature, level],
                 "n": n.astype(np.int64),
-                "n_clusters": (counts > 0).sum(1),
+                "n_clusters": sums.n_clusters,
                 "ci_low": ends.low,
                 "ci_high": ends.high,
                 "ci_adj_low": ends.adj_low,
@@ -127,6 +132,7 @@ class EffectsOfFeatures:
                 "p": np.where(known, p, np.nan),
                 "p_method": np.where(known, self.flips.method, "none: nothing measured"),
                 "p_adj": np.where(known, p_adj, np.nan),
+                "skewed": skewed(sums),
                 "null": NULL,
                 "null_low": low,
                 "null_median": median,
