@@ -27,6 +27,8 @@ EXACT_GROUPS = 13
 TOLERANCE = 1e-9
 LEAST_ENTRIES = 6
 """Below this many entries no correlation is computed."""
+ROWS_AT_ONCE = 64
+"""Rows whose resamples are held at once."""
 
 
 def grouped(cluster: Ints, most: int, rng: np.random.Generator) -> Ints:
@@ -157,7 +159,9 @@ def intervals(sums: ClusterSums, p: Floats, critical: float, *, spec: StatsSpec,
         >>> bool(ends.adj_low[0] < ends.low[0] < 1.5 < ends.high[0])
         True
     """
-    low, high, method = mean_intervals(sums, spec=spec, rng=rng)
+    blocks = (np.arange(len(p))[start : start + ROWS_AT_ONCE] for start in range(0, max(len(p), 1), ROWS_AT_ONCE))
+    parts = [mean_intervals(sums.rows(rows), spec=spec, rng=rng) for rows in blocks]
+    low, high, method = (np.concatenate(each) for each in zip(*parts, strict=True))
     kept = p > 1 - spec.confidence
     low[kept], high[kept] = np.minimum(low[kept], 0.0), np.maximum(high[kept], 0.0)
     k = sums.n_clusters
