@@ -39,6 +39,8 @@ Arm = Mapping[str, float]
 """Value by unit."""
 LOOKED = ("metric", "group", "reference", "n", "level", "mean", "p", "rejects", "ci_low", "ci_high")
 MOST_STEPS = 40
+MANY_MORE, WIDER = 1.5, 2.0
+"""From how many times as many units, and how many times the sd, permuted labels reject too often: see `_spreads`."""
 """Number of last steps that are tabulated where units were added without a plan."""
 
 
@@ -112,7 +114,7 @@ def tests_of(
                 looked += [{"metric": metric, "group": group, "reference": reference, **step} for step in steps]
             intervals.append(found.intervals)
             untested = _untested(found)
-            flags = [text for text in (found.missing, left_out, untested) if text]
+            flags = [text for text in (found.missing, left_out, untested, _spreads(found.design, a, b)) if text]
             remarks += [f"{where}: {text}." for text in (found.missing and f"{names.units} {found.missing}", left_out)
                         if text]  # fmt: skip
             first = {"smallest_p": found.smallest_p, "endpoint": metric, "label": outcome.label, "unit": outcome.unit,
@@ -186,6 +188,21 @@ def pairs_of(owner: str, names: Sequence[str], reference: str, what: str = "grou
     if reference:
         return [(name, reference) for name in names if name != reference]
     return [(b, a) for i, a in enumerate(names) for b in names[i + 1 :]]
+
+
+def _spreads(design: str, a: Arm, b: Arm) -> str:
+    """Return what is to be said where the smaller group is the wider one; empty where it is not.
+
+    Labels are permuted as if both groups were alike but for a shift. With a third as many units and two to four times
+    the spread a group differs at the .05 level in .15 to .27 of comparisons without a difference of means.
+    """
+    fewer, more = sorted((np.array([*arm.values()], dtype=np.float64) for arm in (a, b)), key=len)
+    if design != "label_permutation" or len(fewer) < 2 or len(more) < MANY_MORE * len(fewer):
+        return ""
+    wide, narrow = float(fewer.std(ddof=1)), float(more.std(ddof=1))
+    if not wide >= WIDER * narrow:
+        return ""
+    return f"of unequal spread (sd {wide:.2g} of {len(fewer)}, {narrow:.2g} of {len(more)}), which p takes to be equal"
 
 
 SIZES = ("improvement", "improvement_low", "improvement_high", "d_z")

@@ -155,6 +155,9 @@ def label_permutation(
 ) -> FewTest:
     """Test the difference of means of two arms of different seeds by permuting the arm labels.
 
+    The hypothesis is that the arms are alike. Where only their means are, a small arm of much larger spread makes p too
+    small: of 4 against 12 runs with 2 to 4 times the sd .15 to .27 are below .05, between equal arms at most .08.
+
     Exact over all ``C(n_a + n_b, n_a)`` labellings up to 200,000 of them; the two-sided p counts labellings whose
     absolute difference is as large.
 

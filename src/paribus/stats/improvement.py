@@ -20,6 +20,8 @@ LEAST_RUNS = 4
 def paired_improvement(differences: ArrayLike, confidence: float = 0.95) -> tuple[float, Interval]:
     """Return the share of pairs whose difference is above 0, ties counted half, with Wilson's interval.
 
+    On average over true shares 95 % intervals cover .95; at single ones as little as .85 of 8 pairs and .93 of 20.
+
     Args:
         differences: One per pair [pairs].
         confidence: Of the interval.
@@ -44,7 +46,9 @@ def improvement(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[f
     """Return the probability that a run of ``a`` exceeds one of ``b``, ties counting half: U / (n_a n_b).
 
     The interval is Newcombe's (2006, Statistics in Medicine 25, method 5): the shares whose distance to the observed
-    one is at most ``z`` standard errors, these by Hanley and McNeil at that share with equal arms.
+    one is at most ``z`` standard errors, these by Hanley and McNeil at that share with equal arms. Where the sd of the
+    arms differs fourfold 95 % intervals hold the share in .92 to .96 of 6 to 40 runs each, and in .86 to .90 where the
+    arm of 6 beside 20 is the wider one.
 
     Args:
         a: Runs of one arm [n_a].
