@@ -39,7 +39,7 @@ EFFECTS = {
     "p": "sign-flip p of groups of whole clusters: is the effect zero?",
     "p_method": "exact (all sign patterns), monte_carlo, or none: why there is no test",
     "p_adj": "the same against the largest effect of all features in every flip",
-    "skewed": "whether p, p_adj and ci_adj are questionable: under 50 groups, and their sums are skewed",
+    "skewed": "whether p, p_adj and the interval beside p_adj are questionable: sums of the groups are skewed",
     "null": "what the null is made of",
     "null_low": "2.5 % quantile of effect among these at the same level",
     "null_median": "median of that null",
