@@ -117,7 +117,8 @@ OWN: Mapping[str, Mapping[str, str]] = {
         "k": "how many units are ablated, the first in the order",
         "head_acc_raw": "accuracy with all units",
         "auroc": "AUROC of the margin without the units",
-        "label_probe_frozen": "balanced accuracy of the training label probe without the units, rows weighed as in fitting",
+        "label_probe_frozen": "balanced accuracy of the training label probe without the units, rows weighed as in "
+        "fitting",
         "label_probe_refit": "of a label probe fitted without the units on one half of id_val, scored on the other",
         "unit": "number of the unit (channel) at the site",
         "mean_activation": "its mean over training images",

@@ -74,7 +74,7 @@ def not_crossed(
 
     Example:
         >>> not_crossed(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), (("A", "B"), ("no", "yes")), np.arange(4))
-        ['No training example of A has the class yes: domain and class cannot be told apart there, whatever the weights.']
+        ['No training example of A has the class yes: domain and class cannot be told apart there, also by weights.']
     """
     labels, domains = labels[train], domains[train]
     classes = np.unique(labels)
@@ -85,7 +85,7 @@ def not_crossed(
         for k, missing in list(lacking.items())[:most]
     )
     more = f" (and {len(lacking) - most} domains more)" if len(lacking) > most else ""
-    end = "domain and class cannot be told apart there, whatever the weights."
+    end = "domain and class cannot be told apart there, also by weights."
     return [f"No training example of {shown}{more}: {end}"] if lacking else []
 
 
