@@ -145,6 +145,7 @@ def test_steering_is_exact_along_a_given_direction(planted):
     assert frame["mean_delta"].tolist() == pytest.approx([-2 * sigma, 2 * sigma, 4 * sigma], abs=1e-4)
     assert result.tables["slope"].frame["mean_delta"].item() == pytest.approx(2 * sigma, abs=1e-4)
     assert result.aggregates.custom["trend_rho"] == pytest.approx(1.0)
+    assert "against the baseline 0:" in result.aggregates.custom["summary"][0]
 
 
 def test_grid_of_a_line_has_no_interaction(planted):
@@ -153,6 +154,7 @@ def test_grid_of_a_line_has_no_interaction(planted):
     experiment = Grid(factor=one, other=other, place="gate", readout="output", outputs=["1"])
     result, frame = performed(experiment, planted)
     assert len(frame) == 5 and frame["established"].all()
+    assert result.aggregates.custom["baseline"] == "0 x 0"
     assert not result.tables["interactions"].frame["established"].any()
 
 

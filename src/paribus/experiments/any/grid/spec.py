@@ -31,7 +31,7 @@ class Grid(Paired):
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("grid")
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     tells: ClassVar[tuple[Told, ...]] = (
-        Effects("effects", "{level}", "change of {readout} at the combination", null="{null}"),
+        Effects("effects", "{level}", "change of {readout} at the combination against {baseline}", null="{null}"),
         Effects("interactions", "{level}", "{readout} beyond the sum of each alone", null="{null}"),
     )
 

@@ -33,7 +33,7 @@ class Sweep(Paired):
     bears_on: ClassVar[tuple[str, ...]] = (SUFFICIENCY,)
     battery: ClassVar[Battery | None] = Battery("effects", ("level",), under=VARIED, own=OWN_PARTS)
     tells: ClassVar[tuple[Told, ...]] = (
-        Effects("effects", "{level}", "change of {readout} against the baseline", null="{null}"),
+        Effects("effects", "{level}", "change of {readout} against the baseline {baseline}", null="{null}"),
         Effects("slope", "slope", "change of {readout} per unit of the dose", null="{null}"),
     )
 

@@ -44,7 +44,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         if found.slope is not None:
             slopes.append(Part(at.epoch, [{"level": "slope"}], found.slope))
     to, name = Reported.of(at, {}), factor.name
-    frame = effects(to, parts, what=f"One row per checkpoint and level of {name}.")
+    frame = effects(to, parts, what=f"One row per checkpoint and level of {name}, against {factor.labels[0]}.")
     hand_over(to, nulls, f"Each level of {name}")
     if slopes:
         says = f"The least-squares slope over the doses of {name} in each context, one row per checkpoint."
@@ -57,7 +57,7 @@ def run(experiment: Sweep, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     else:
         forest(to, frame, "sweep", f"Effect of {name}")
     trend = {} if found.trend is None else trended(found.trend, complete=at.rows.complete)
-    return summed_up(to, frame, factor=name, baseline_mean=float(found.means[0]), **trend)
+    return summed_up(to, frame, factor=name, baseline=factor.labels[0], baseline_mean=float(found.means[0]), **trend)
 
 
 def _rows(experiment: Sweep, at: At) -> tuple[Sequence[str], ClusterSums]:
