@@ -298,17 +298,21 @@ def test_python_versions():
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == ">=3.11,<3.14"
 
 
-def used(pattern: str) -> list[str]:
-    """Return the files of the package in whose code (not in its texts) a pattern occurs."""
-    found = []
+@cache
+def imports_and_calls() -> dict[str, tuple[str, ...]]:
+    """Return the imports and calls in the code (not in the texts) of every file of the package."""
+    found = {}
     for file in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        names = [
-            ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)
-        ]
-        if any(re.search(pattern, name) for name in names):
-            found.append(file.relative_to(SOURCE).as_posix())
+        nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        found[file.relative_to(SOURCE).as_posix()] = tuple(
+            ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)
+        )
     return found
+
+
+def used(pattern: str) -> list[str]:
+    """Return the files of the package in whose imports and calls a pattern occurs."""
+    return [file for file, texts in imports_and_calls().items() if any(re.search(pattern, text) for text in texts)]
 
 
 def test_nothing_imports_what_does_not_import():
