@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -312,11 +312,14 @@ class Planner:
     def _read(self, raw: Any, n_rows: int) -> Tensor:
         return self.course.output(raw, n_rows, self.owner)
 
-    def _splits(self, names: tuple[str | None, ...], is_last: bool) -> list[Split]:
-        found = [split_at(self.model, self.course, names, coarse=coarse) for coarse in (False, True)]
-        if is_last and not self.course.also and self.course.read is None:
-            found.append(last_module_split(self.model, self.site, names))
-        return [split for split in found if split is not None]
+    def _splits(self, names: tuple[str | None, ...], is_last: bool) -> Iterator[Split]:
+        """Yield ways to cut the model, each made when those before it did not do: tracing takes most of a plan."""
+        for coarse in (False, True):
+            if (split := split_at(self.model, self.course, names, coarse=coarse)) is not None:
+                yield split
+        ends = is_last and not self.course.also and self.course.read is None
+        if ends and (split := last_module_split(self.model, self.site, names)) is not None:
+            yield split
 
     def _tried(self, base: Plan, split: Split, two: Given, three: Given) -> Plan | None:
         """Return the plan of ``split`` if it does what the plain model does, as it is and under edits."""
