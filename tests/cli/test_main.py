@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -110,3 +111,15 @@ def test_modules_of_the_working_folder_can_be_targets(program, capfd):
     assert program.log()[-1] == "end 0"
     assert program("list", "--config-dir", "my_conf", fake=False) in (0, 2)  # 2 while another type cannot be loaded
     assert "Does what it is told." in program.out
+
+
+def test_a_process_of_ours_searches_for_garbage_rarely_and_a_call_changes_nothing(monkeypatch, capsys):
+    before = gc.get_threshold()
+    assert main(["--version"]) == 0 and gc.get_threshold() == before
+    monkeypatch.setattr(sys, "argv", ["paribus", "--version"])
+    try:
+        assert main() == 0 and gc.get_threshold() == (20_000, *before[1:])
+        gc.set_threshold(0)
+        assert main() == 0 and gc.get_threshold()[0] == 0, "who has turned it off"
+    finally:
+        gc.set_threshold(*before)

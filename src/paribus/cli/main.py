@@ -12,7 +12,7 @@ from paribus.cli.help import text
 from paribus.cli.verb import find, usage
 from paribus.cli.words import read
 from paribus.errors import FULL_ERROR, ExperimentError, ParibusError, one_line, said
-from paribus.sweep import signals
+from paribus.sweep import collector, signals
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done; 1 an experiment failed; 2 the request was wrong; 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        collector.rarely()  # this process is ours
     _see_working_folder()
     try:
         with signals.raising():

@@ -1,4 +1,4 @@
-"""Python's garbage collector while the jobs of a sweep run one after the other."""
+"""Python's garbage collector in a process of ours, and while the jobs of a sweep run one after the other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from contextlib import contextmanager
 
 OBJECTS = 20_000
 """New objects between two searches for reference cycles; Python's default is 700."""
+
+
+def rarely() -> None:
+    """Collect thirty times less often in this process, which saves an eighth of the time of a short command.
+
+    A command imports a million objects that all stay; Python searches them for garbage again and again.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(max(OBJECTS, before[0]) if before[0] else 0, *before[1:])
 
 
 @contextmanager
@@ -28,7 +37,7 @@ def seldom() -> Iterator[None]:
     """
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(max(OBJECTS, before[0]) if before[0] else 0, *before[1:])
+    rarely()
     try:
         yield
     finally:
