@@ -211,6 +211,7 @@ def receive(control: socket.socket) -> tuple[dict, list[int]] | None:
 def load() -> None:
     """Import what is slow, and all of Paribus."""
     sys.path[0] = ""  # not this folder
+    gc.disable()  # nothing that is imported is garbage
     for name in PRELOAD:
         importlib.import_module(name)
     import paribus
@@ -221,6 +222,7 @@ def load() -> None:
     del sys.path[0]
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def fork(request: dict, descriptors: list[int], sockets: list[socket.socket]) -> int:
