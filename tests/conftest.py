@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +21,17 @@ os.environ.setdefault("PARIBUS_CACHE", "off")
 
 import pytest
 from filelock import FileLock
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected: thousands of modules and cases are made, and all of them stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +79,21 @@ def short_collections() -> None:
 
 @pytest.fixture(scope="module")
 def plain_figures() -> Iterator[None]:
-    """Write figures as empty files: for tests that make many runs and look at numbers only."""
+    """Draw figures, but write them as empty files: for tests of what becomes of a figure."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("paribus.figures.save.png_bytes", lambda figure: b"\x89PNG\r\n\x1a\n")
-        patch.setattr("paribus.figures.save.pdf_bytes", lambda figure: b"%PDF-1.4")
+        _write_no_pictures(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def undrawn_figures() -> Iterator[None]:
+    """Draw nothing and write empty files: for tests that make many runs and look at numbers only.
+
+    A figure that cannot be drawn fails no run, so that drawing it there would tell nothing.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("paribus.running.keeping.draw", lambda figure, frames, about="": None)
+        _write_no_pictures(patch)
         yield
 
 
@@ -172,6 +194,11 @@ def needs_text() -> None:
     missing = [name for name in ("transformers", "tokenizers") if importlib.util.find_spec(name) is None]
     if missing:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{', '.join(missing)}: missing; make install-text")
+
+
+def _write_no_pictures(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("paribus.figures.save.png_bytes", lambda figure: b"\x89PNG\r\n\x1a\n")
+    patch.setattr("paribus.figures.save.pdf_bytes", lambda figure: b"%PDF-1.4")
 
 
 def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:

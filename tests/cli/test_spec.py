@@ -361,7 +361,7 @@ def test_an_output_folder_that_is_none_is_refused_before_the_run(folder, capfd):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_the_examples_run(path, folder, capfd, plain_figures):
+def test_the_examples_run(path, folder, capfd, undrawn_figures):
     assert main(["spec", str(path), "--output-dir", "out", *SMALL]) == 0, capfd.readouterr().err
     (written,) = (folder / "out").iterdir()
     result = from_json(written.read_text())

@@ -34,7 +34,7 @@ _SPEC = importlib.util.spec_from_file_location("golden_runs", Path(__file__).par
 golden = importlib.util.module_from_spec(_SPEC)
 sys.modules["golden_runs"] = golden
 _SPEC.loader.exec_module(golden)
-pytestmark = pytest.mark.usefixtures("plain_figures")  # each is drawn below
+pytestmark = pytest.mark.usefixtures("undrawn_figures")  # each is drawn below
 ESTABLISHED = {
     "{}": ("mean_delta", "interaction", "interaction_activation", "third_difference", "delta"),
     "{}_z": ("interaction_z", "interaction_preactivation", "third_difference_z"),
@@ -178,6 +178,7 @@ class TestEveryExperiment:
         assert all(0 <= share <= 100 for share in rules.shares_in(text)), text
 
     def test_draws_every_figure_it_declares(self, name, results):
+        from paribus.figures.about import about
         from paribus.figures.draw import draw
 
         result = results(name)
@@ -185,7 +186,7 @@ class TestEveryExperiment:
         frames = {key: table.frame for key, table in result.tables.items()}
         for figure in result.figures:
             assert figure.title
-            assert draw(figure, frames).axes
+            assert draw(figure, frames, about=about(result)).axes
 
     def test_aggregates_are_plain_and_finite_where_they_are_numbers(self, name, results):
         aggregates = results(name).aggregates

@@ -20,7 +20,7 @@ _SPEC = importlib.util.spec_from_file_location("golden_of_sizes", Path(__file__)
 golden = importlib.util.module_from_spec(_SPEC)
 sys.modules["golden_of_sizes"] = golden
 _SPEC.loader.exec_module(golden)
-pytestmark = pytest.mark.usefixtures("plain_figures", "workdir")
+pytestmark = pytest.mark.usefixtures("undrawn_figures", "workdir")
 
 MEASURED = ("has an activation above 0", "no latent fires", "are legal with any two of")
 """What only measuring tells: activations, and what is legal with candidates that were chosen by their effects."""

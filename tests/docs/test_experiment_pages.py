@@ -15,7 +15,7 @@ import paribus
 from paribus.config import catalogue
 from paribus.tracking.relocate import relocate
 
-pytestmark = pytest.mark.usefixtures("plain_figures")  # the contract draws those of every type
+pytestmark = pytest.mark.usefixtures("undrawn_figures")  # the contract draws those of every type
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "experiments"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.stem != "index")

@@ -48,7 +48,7 @@ def folder(page, tmp_path_factory, migrated_database):
 
 
 @pytest.fixture(scope="module")
-def printed(page, folder, plain_figures):
+def printed(page, folder, undrawn_figures):
     """What each command of the page printed."""
     commands = [words for block in page if block.language == "bash" for words in block.commands()]
     assert [words for words in commands if words[0] != "paribus"] == [["python", "notebook.py"]]

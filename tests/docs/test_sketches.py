@@ -60,7 +60,7 @@ def filled_in(words: list[str], run: str) -> list[str]:
     return kept if words[0] == "plan" else [*kept, "dry_run=true"]
 
 
-def test_every_sketch_is_a_valid_request(sketched, tracked_workdir, plain_figures, capsys):
+def test_every_sketch_is_a_valid_request(sketched, tracked_workdir, undrawn_figures, capsys):
     assert main(["-m", *TINY, "seed=0,1"]) == 0
     run = run_states(TrackingSpec())[0].run_id[:8]
     tried, left_out = [], []

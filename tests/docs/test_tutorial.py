@@ -44,7 +44,7 @@ def words(outputs):
 
 
 @pytest.mark.slow
-def test_the_cells_run_and_show_what_is_kept(notebook, content, tmp_path, migrated_database, plain_figures):
+def test_the_cells_run_and_show_what_is_kept(notebook, content, tmp_path, migrated_database, undrawn_figures):
     shutil.copy2(migrated_database, tmp_path / "mlflow.db")
     relocate(tmp_path)
     with chdir(tmp_path):

@@ -30,7 +30,7 @@ TINY = [
     "experiment.steps.decoder.max_contexts=60",
     "experiment.steps.cores.max_contexts=20",
 ]
-pytestmark = pytest.mark.usefixtures("plain_figures")  # the README's run of this study draws them
+pytestmark = pytest.mark.usefixtures("undrawn_figures")  # the README's run of this study draws them
 LEADS = "ink_recovery_up"
 """Drives the planted feature that the survey finds: it saturates in this family and in nothing else."""
 

@@ -54,7 +54,7 @@ QUICK_STEPS = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, migrated_database, plain_figures):
+def folder(tmp_path_factory, migrated_database, undrawn_figures):
     """A working folder with pictures of two sources, eight patients each, and a user's network."""
     from paribus.tracking import local
     from paribus.tracking.relocate import relocate

@@ -22,7 +22,7 @@ WORDS = [
     "experiment.steps.heads.ks=[1,2]",
     "experiment.steps.patching.ks=[1,2]",
 ]
-pytestmark = pytest.mark.usefixtures("plain_figures")
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
 
 @pytest.fixture

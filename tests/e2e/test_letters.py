@@ -37,7 +37,7 @@ def minilm(needs_text):
 
 
 @pytest.fixture
-def place(tmp_path, minilm, migrated_database, plain_figures, monkeypatch):
+def place(tmp_path, minilm, migrated_database, undrawn_figures, monkeypatch):
     shutil.copy2(migrated_database, tmp_path / "mlflow.db")
     relocate(tmp_path)
     monkeypatch.chdir(tmp_path)

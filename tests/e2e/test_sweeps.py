@@ -37,7 +37,7 @@ def said(capsys):
     return run
 
 
-def test_a_plan_writes_nothing_and_its_commands_run_by_themselves(tracked_workdir, said, plain_figures, monkeypatch):
+def test_a_plan_writes_nothing_and_its_commands_run_by_themselves(tracked_workdir, said, undrawn_figures, monkeypatch):
     before = sorted(tracked_workdir.rglob("*"))
     out = said("plan", *SWEEP)
     assert out.startswith("3 jobs: experiment=family_1d_sweep") and "varies: seed (3)" in out and "3 to do" in out

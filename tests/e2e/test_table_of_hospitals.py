@@ -28,7 +28,7 @@ ON_IT = ["model=tracked", "checkpoint=final", "stats=quick", "tracking.experimen
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, planted_hospitals, migrated_database, plain_figures):
+def place(tmp_path_factory, planted_hospitals, migrated_database, undrawn_figures):
     """A working folder with the table, and a model trained on it."""
     folder = tmp_path_factory.mktemp("hospitals")
     planted_hospitals.write_hospitals(folder / "hospitals.csv")

@@ -65,7 +65,7 @@ def said(capsys):
     return run
 
 
-def test_a_sweep_on_a_server_is_planned_run_reused_and_looked_at(server, workdir, said, plain_figures, monkeypatch):
+def test_a_sweep_on_a_server_is_planned_run_reused_and_looked_at(server, workdir, said, undrawn_figures, monkeypatch):
     """Asked for by an address with a password in it, which is written nowhere: not by Hydra, and not in the store."""
     monkeypatch.setenv(login.VARIABLE, "")
     password = uuid.uuid4().hex
@@ -98,7 +98,7 @@ def test_many_processes_measure_once_on_a_server(server, workdir):
 
 @pytest.mark.soak
 def test_a_server_that_goes_away_in_a_sweep_costs_no_job_and_everything_arrives_once(
-    gate, workdir, said, capsys, plain_figures
+    gate, workdir, said, capsys, undrawn_figures
 ):
     """The gate is shut in the middle of the second of three jobs."""
     sweep = ["-m", *words(gate, "cut off", "seed=range(3)")]

@@ -125,7 +125,7 @@ TRAINING = ["training.epochs=3", "training.n_evaluations=1", "training.n_checkpo
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, migrated_database, plain_figures):
+def folder(tmp_path_factory, migrated_database, undrawn_figures):
     """A working folder with a package of the user's and a model trained on its data, with its own seeds."""
     from paribus.tracking import local
     from paribus.tracking.relocate import relocate

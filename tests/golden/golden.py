@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -97,24 +98,30 @@ def environment() -> dict[str, str]:
     import scipy
     import sklearn
     import torch
-    from threadpoolctl import threadpool_info
 
     model = ""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else ""
-    kernels = {f"{pool['internal_api']} {pool.get('architecture', '')}".strip() for pool in threadpool_info()}
     return {
         "processor": model,
         "torch": torch.__version__,
         "torch_kernels": torch.backends.cpu.get_cpu_capability(),
-        "blas": ", ".join(sorted(kernels)),
+        "blas": ", ".join(_kernels()),
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
         "scikit-learn": sklearn.__version__,
         "threads": str(torch.get_num_threads()),
     }
+
+
+@cache
+def _kernels() -> list[str]:
+    """Return the libraries of linear algebra and of threads; looking through all that is loaded takes a while."""
+    from threadpoolctl import threadpool_info
+
+    return sorted({f"{pool['internal_api']} {pool.get('architecture', '')}".strip() for pool in threadpool_info()})
 
 
 def same_environment() -> bool:

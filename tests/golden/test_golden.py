@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("plain_figures")  # tables are compared
+pytestmark = pytest.mark.usefixtures("undrawn_figures")  # tables are compared
 _SPEC = importlib.util.spec_from_file_location("golden_tables", Path(__file__).with_name("golden.py"))
 golden = importlib.util.module_from_spec(_SPEC)
 sys.modules["golden_tables"] = golden

@@ -15,7 +15,7 @@ from paribus.cli.main import main
 SETTINGS = ["model=planted", "stats.n_bootstrap=400", "stats.n_permutations=999", "stats.n_null=20"]
 SIZE = ["data.n_builds=300", "tracking.experiment=truth"]
 LEVEL = 0.05
-pytestmark = pytest.mark.usefixtures("plain_figures")
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
 
 @pytest.fixture(scope="module")

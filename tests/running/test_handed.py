@@ -53,7 +53,7 @@ def contexts():
     return Contexts(inputs=(x,), cluster=[f"patient {k // 2}" for k in range(80)], label=label)
 
 
-def test_a_module_and_contexts_are_a_tracked_run(contexts, tracked_workdir, plain_figures):
+def test_a_module_and_contexts_are_a_tracked_run(contexts, tracked_workdir, undrawn_figures):
     net = Net().train()
     result = paribus.run(WORDS, model=net, data=contexts)
     effects = result.tables["effects"].frame.set_index("level")
@@ -77,7 +77,7 @@ def test_a_module_and_contexts_are_a_tracked_run(contexts, tracked_workdir, plai
     assert not paribus.run([*WORDS, "reuse=always"], model=other, data=contexts).reused
 
 
-def test_what_is_too_large_to_keep_is_said_where_the_run_is_repeated(contexts, workdir, monkeypatch, plain_figures):
+def test_what_is_too_large_to_keep_is_said_where_the_run_is_repeated(contexts, workdir, monkeypatch, undrawn_figures):
     monkeypatch.setattr(handed, "KEEP_BYTES", 200)
     result = paribus.run([*WORDS, "tracking=off"], model=Net(), data=contexts)
     assert result.provenance["repeat"] == (
@@ -88,7 +88,7 @@ def test_what_is_too_large_to_keep_is_said_where_the_run_is_repeated(contexts, w
     assert result.provenance["handed"]["model"]["kept"] == handed.WEIGHTS_FILE
 
 
-def test_hooks_of_the_module_are_said_and_its_runs_are_never_reused(contexts, workdir, plain_figures):
+def test_hooks_of_the_module_are_said_and_its_runs_are_never_reused(contexts, workdir, undrawn_figures):
     net = Net()
     net.head.register_forward_hook(lambda module, args, out: out + 1)
     result = paribus.run([*WORDS, "tracking=off"], model=net, data=contexts)

@@ -16,7 +16,7 @@ from paribus.running.validate import validate
 from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
 
-pytestmark = pytest.mark.usefixtures("plain_figures")
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 QUICK = ["stats=quick"]
 SMALL = [
     *("data.n_train=150", "data.n_eval=60", "data.eval_renderings=1"),

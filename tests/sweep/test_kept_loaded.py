@@ -37,7 +37,7 @@ ABLATE = [
 
 
 @pytest.fixture
-def worker(tracked_workdir, planted_hospitals, plain_figures):
+def worker(tracked_workdir, planted_hospitals, undrawn_figures):
     """Run jobs one after the other in this process, as a worker does; each returns its table of effects."""
     planted_hospitals.write_hospitals(Path("hospitals.csv"))
     before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
