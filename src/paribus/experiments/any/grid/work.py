@@ -39,7 +39,8 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         joint.append(Part(at.epoch, _both(one, other), found.joint, None, found.joint_null, found.null_name))
     to = Reported.of(at, COLUMNS)
     title = f"{one.name} and {other.name}"
-    frame = effects(to, cells, what=f"One row per checkpoint and combination of {title}, against {one.labels[0]} x {other.labels[0]}.")
+    baseline = f"{one.labels[0]} x {other.labels[0]}"
+    frame = effects(to, cells, what=f"One row per checkpoint and combination of {title}, against {baseline}.")
     says = f"What {title} do together beyond the sum of each alone, one row per checkpoint and combination."
     pairs = effects(Reported.of(at, JOINT), joint, name="interactions", what=says, divergence=None)
     for table, heading in (("effects", "Effect of"), ("interactions", "Beyond the sum:")):
@@ -51,7 +52,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
         frame,
         factor=one.name,
         other=other.name,
-        baseline=f"{one.labels[0]} x {other.labels[0]}",
+        baseline=baseline,
         baseline_mean=float(found.means[0, 0]),
         n_interactions_established=n_established(pairs),
     )
