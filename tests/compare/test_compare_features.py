@@ -267,3 +267,16 @@ def test_over_models_of_one_condition_the_numbers_are_numpys():
     assert factors["factor"] == "token_influence_sweep: t0" and factors["n_driving"] == 4
     assert (factors["lowest"], factors["highest"]) == pytest.approx((shares[0], shares[-1]))
     assert any(line.startswith("Over 4 models of standard 54%") for line in found.aggregates.custom["summary"])
+
+
+def test_what_moves_two_features_in_opposite_ways_is_not_called_alike():
+    made = [one("aaaaaaaa1", k, "token_influence_sweep", {"influence": influence(sign * VECTORS[0], [])})
+            for k, sign in enumerate((1.0, -1.0))]  # fmt: skip
+    setup = RunsSetup(seed=0, stats=StatsSpec(), runs=made)
+    said = perform(CompareFeatures(n_null=0), setup, MemoryRecorder()).aggregates.custom["summary"]
+    assert said[-1] == "Most opposed are latent 0 and latent 1, r = -1.00 (similarity)."
+
+
+def test_the_factor_that_drives_the_most_is_said_of_its_model_with_those_that_drive_as_many(found):
+    (line,) = (line for line in found.aggregates.custom["summary"] if "drives the most" in line)
+    assert line.endswith(f"t0 drives the most: {N - 1} of {N} features of aaaaaaaa, as does 1 more (factors).")

@@ -569,6 +569,38 @@ def test_six_primary_tests_of_eight_pairs_can_be_established_and_all_others_are_
     assert result.figures[0].name == "primary" and result.figures[0].columns["p"] == "p_adj"
 
 
+def without(kind, column, runs):
+    """Return the runs without the numbers of a column of the only table of a type."""
+
+    def empty(run):
+        return {name: table.assign(**{column: np.nan}) for name, table in run.tables.items()}
+
+    return [replace(run, tables=empty(run)) if run.experiment_type == kind else run for run in runs]
+
+
+def test_a_declared_endpoint_that_no_run_has_is_not_called_decided():
+    made = study({"standard": range(8), "grokking": range(8)})
+    endpoints = [*CompareInterventions().endpoints, "swap_removed"]
+    said = compared(without("subspace_ablation", "swap_remaining", made), endpoints=endpoints, primary=PRIMARY)[0]
+    lines = said.aggregates.custom["summary"]
+    assert "Declared, and not tested: share of the domain swap's effect that the eraser removes." in lines
+    assert not any(line.startswith("Every primary test is decided") for line in lines)
+    some = [run for run in made if run.condition == "standard" or run.experiment_type != "domain_swap"]
+    lines = compared(some, endpoints=endpoints, primary=PRIMARY)[0].aggregates.custom["summary"]
+    (line,) = (line for line in lines if line.startswith("Declared, and not tested"))
+    assert line.endswith("margin shift by the domain swap, grokking against standard (no runs to compare).")
+
+
+def test_an_established_effect_and_an_established_difference_have_names_of_their_own():
+    made = study({"standard": range(8), "grokking": range(8)})
+    twice = [replace(run, tables={"signed_swap": run.tables["signed_swap"].assign(in_sd=1.0 + run.seed / 100)})
+             if (run.condition, run.experiment_type) == ("grokking", "domain_swap") else run for run in made]  # fmt: skip
+    custom = compared(twice, primary=["swap_effect"])[0].aggregates.custom
+    assert custom["established"] == [f"swap_effect: {name}" for name in ("standard", "grokking", "grokking − standard")]
+    failed = [replace(run, status="FAILED") if run.condition == "grokking" else run for run in made]
+    assert any("grokking" in line and "FAILED" in line for line in compared(failed)[0].diagnostics.warnings)
+
+
 def test_what_stands_out_beside_the_primary_family_is_not_established():
     result = declared(range(8), delta=0.3)
     tests = result.tables["tests"].frame.set_index("endpoint")

@@ -229,7 +229,12 @@ def _lines(
         )
     if len(factors):
         top = factors.sort_values("n_driven", ascending=False, kind="stable").iloc[0]
-        lines.append(f"{top['factor']} drives the most: {top['n_driven']} of {top['n_tested']} features (factors).")
+        most = int((factors["n_driven"] == top["n_driven"]).sum())
+        where = f" of {top['model']}" if len(summary) > 1 else ""
+        also = f", as {'does' if most == 2 else 'do'} {most - 1} more" if most > 1 else ""
+        lines.append(
+            f"{top['factor']} drives the most: {top['n_driven']} of {top['n_tested']} features{where}{also} (factors)."
+        )
     for row in matched.to_dict("records"):
         beside = "" if math.isnan(row["null_low"]) else f", {row['null_low']:.2f} to {row['null_high']:.2f} by chance"
         lines.append(
@@ -240,7 +245,8 @@ def _lines(
     if len(seen) > 1 and upper.max() > 0:
         i, j = np.unravel_index(int(upper.argmax()), upper.shape)
         names = _names(seen)
-        lines.append(f"Most alike are {names[i]} and {names[j]}, r = {similar[i, j]:.2f} (similarity).")
+        how = "alike" if similar[i, j] > 0 else "opposed"
+        lines.append(f"Most {how} are {names[i]} and {names[j]}, r = {similar[i, j]:.2f} (similarity).")
     return lines
 
 

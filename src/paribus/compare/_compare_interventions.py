@@ -12,6 +12,7 @@ from paribus.compare.admission import Admitted, looked_through
 from paribus.compare.arms import Unadjusted
 from paribus.compare.collect import candidates
 from paribus.compare.compare_interventions import CompareInterventions
+from paribus.compare.declared import ENDPOINTS
 from paribus.compare.effects import (
     ablation_curves,
     as_values,
@@ -25,7 +26,7 @@ from paribus.compare.endpoints import Choice
 from paribus.compare.erasers import ENDPOINT as SWAP_REMOVED
 from paribus.compare.erasers import eraser_rows
 from paribus.compare.factors import factor_table
-from paribus.compare.families import FAMILY, PRIMARY, adjusted, primary_table
+from paribus.compare.families import FAMILY, PRIMARY, adjusted, differences, primary_table
 from paribus.compare.group_tables import BESIDE, group_rows, pair_table
 from paribus.compare.group_tests import Tested, tests_of
 from paribus.compare.honesty import Grouping
@@ -336,17 +337,22 @@ def _aggregates(
     conditions, tests, factors, *erasers = tables
     if experiment.primary:
         others = erasers[0] if erasers else pd.DataFrame({"training": [], FAMILY: []})
-        lines = statements(conditions, tests, others, factors, method=experiment.method, confidence=confidence)
+        declared = {name: ENDPOINTS[name].label for name in experiment.primary}
+        told = {"declared": declared, "method": experiment.method, "confidence": confidence}
+        lines = statements(conditions, tests, others, factors, **told)
     else:
         lines = sentences.reach(tests, confidence)
         lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
         lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
         lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
-    declared = [
-        row for table in ((conditions, tests) if experiment.primary else (tests,)) for _, row in table.iterrows()
-    ]
+    judged = (conditions.assign(row=conditions["training"]), tests.assign(row=differences(tests)))
+    if not experiment.primary:
+        judged = (tests.assign(row=tests["training"]),)
     established = [
-        row for row in declared if row.get(FAMILY, PRIMARY) == PRIMARY and sentences.is_established(row, confidence)
+        row
+        for table in judged
+        for _, row in table.iterrows()
+        if row.get(FAMILY, PRIMARY) == PRIMARY and sentences.is_established(row, confidence)
     ]
     for _, row in tests.iterrows():
         if row["difference"] == row["difference"]:
@@ -358,7 +364,7 @@ def _aggregates(
             "summary": lines,
             "n_seeds": {str(c): int(rows["seed"].nunique()) for c, rows in effects.groupby("training")},
             "n_established": len(established),
-            "established": [f"{row['endpoint']}: {row['training']}" for row in established],
+            "established": [f"{row['endpoint']}: {row['row']}" for row in established],
             "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
         },
     )

@@ -16,6 +16,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.setup_runs import RunsSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
+from paribus.stats.few import spread
 from paribus.stats.matching import correlations
 
 OVER_MODELS = {
@@ -69,7 +70,7 @@ def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summ
             rows.append(
                 {
                     "condition": name, "quantity": said, "n_models": len(known), "mean": found.mean,
-                    "sd": float(known.std(ddof=1)), "ci_low": found.ci_low if independent else math.nan,
+                    "sd": spread(known), "ci_low": found.ci_low if independent else math.nan,
                     "ci_high": found.ci_high if independent else math.nan,
                     "ci_method": found.ci_method if independent else "none: the values share their models",
                 }
@@ -110,7 +111,7 @@ def _factor_row(condition: str, factor: str, values: Floats) -> dict[str, Any]:
     known = values[np.isfinite(values)]
     return {
         "condition": condition, "factor": factor, "n_models": len(known), "n_driving": int((known > 0).sum()),
-        "mean_share": float(known.mean()), "sd": float(known.std(ddof=1)) if len(known) > 1 else math.nan,
+        "mean_share": float(known.mean()), "sd": spread(known),
         "lowest": float(known.min()), "highest": float(known.max()),
     }  # fmt: skip
 

@@ -100,10 +100,20 @@ def inherited(run: CollectedRun, known: dict[str, CollectedRun]) -> CollectedRun
 
 
 def _unfinished(runs: Sequence[CollectedRun]) -> list[str]:
-    counts = Counter((run.status, run.experiment_type) for run in runs if run.status != FINISHED)
+    ended: dict[tuple[str, str], list[CollectedRun]] = {}
+    for run in runs:
+        if run.status != FINISHED:
+            ended.setdefault((run.status, run.experiment_type), []).append(run)
     return [
-        f"{counted(n, 'run')} of {kind} with status {status} left out." for (status, kind), n in sorted(counts.items())
+        f"{counted(len(found), 'run')} of {kind}{_conditions(found)} with status {status} left out."
+        for (status, kind), found in sorted(ended.items())
     ]
+
+
+def _conditions(runs: Sequence[CollectedRun]) -> str:
+    """Return the training conditions of runs in brackets; empty where they have none."""
+    names = sorted({run.condition for run in runs if run.condition is not None})
+    return f" ({', '.join(names)})" if names else ""
 
 
 def _latest(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], int]:

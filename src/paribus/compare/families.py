@@ -60,7 +60,7 @@ def primary_table(conditions: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame
     both = pd.concat(
         [
             within.assign(row=within["training"], value=within["mean"], n=within["n_seeds"]),
-            between.assign(row=_differences(between), value=between["difference"]),
+            between.assign(row=differences(between), value=between["difference"]),
         ],
         ignore_index=True,
     )
@@ -69,5 +69,6 @@ def primary_table(conditions: pd.DataFrame, tests: pd.DataFrame) -> pd.DataFrame
     return ordered.reindex(columns=list(SHOWN)).reset_index(drop=True)
 
 
-def _differences(tests: pd.DataFrame) -> list[str]:
+def differences(tests: pd.DataFrame) -> list[str]:
+    """Return for each test the two conditions whose difference it is, as one text."""
     return [f"{row['training']} − {row['reference']}" for _, row in tests.iterrows()]

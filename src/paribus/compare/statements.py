@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -22,6 +22,7 @@ def statements(
     erasers: pd.DataFrame,
     factors: pd.DataFrame,
     *,
+    declared: Mapping[str, str],
     method: str,
     confidence: float,
 ) -> list[str]:
@@ -32,6 +33,7 @@ def statements(
         tests: Differences between conditions.
         erasers: What other erasers remove.
         factors: Main effects.
+        declared: Labels of the endpoints of the primary family.
         method: The eraser that is compared.
         confidence: Of the families.
     """
@@ -46,7 +48,13 @@ def statements(
             lines.append(said)
         else:
             open_.append(_undecided(row, confidence))
-    lines.append(f"Not decided: {'; '.join(open_)}." if open_ else "Every primary test is decided.")
+    untested = list(_untested(tests, [*within, *between], declared))
+    if open_:
+        lines.append(f"Not decided: {'; '.join(open_)}.")
+    if untested:
+        lines.append(f"Declared, and not tested: {'; '.join(untested)}.")
+    if not open_ and not untested:
+        lines.append("Every primary test is decided.")
     return lines + _exploratory(conditions, tests, erasers, factors, confidence)
 
 
@@ -55,6 +63,15 @@ def _of(table: pd.DataFrame, family: str) -> Iterator[Row]:
     for _, row in table.iterrows():
         if row[FAMILY] == family and not math.isnan(float(row["p"])):
             yield row
+
+
+def _untested(tests: pd.DataFrame, tested: Sequence[Row], declared: Mapping[str, str]) -> Iterator[str]:
+    """Yield the declared endpoints without any test, and the declared differences that could not be tested."""
+    there = {row["endpoint"] for row in tested}
+    yield from (label for name, label in declared.items() if name not in there)
+    for _, row in tests.iterrows():
+        if row[FAMILY] == PRIMARY and row["endpoint"] in there and math.isnan(float(row["p"])):
+            yield f"{row['label']}, {row['training']} against {row['reference']} ({row['flag'] or 'no runs'})"
 
 
 def _reach(rows: Sequence[Row], confidence: float) -> str:
@@ -91,8 +108,9 @@ def _within(row: Row, method: str, confidence: float) -> str:
             f"{sentences.number(mean, True)} {unit} ({adjusted})."
         )
     if row["endpoint"] == "swap_removed":
-        verb = f"removes {100 * mean:.0f} % of that effect" if mean > 0 else f"adds {-100 * mean:.0f} % to that effect"
-        return f"Erasing {method} {verb}, {row['training']}: share {sentences.number(mean, True)} ({adjusted})."
+        verb = f"removes {100 * mean:.0f} % of" if mean > 0 else f"adds {-100 * mean:.0f} % to"
+        share = f"share {sentences.number(mean, True)} ({adjusted})."
+        return f"Erasing {method} {verb} the effect of the swap, {row['training']}: {share}"
     return sentences.condition_line(row, confidence)
 
 
