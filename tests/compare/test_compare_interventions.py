@@ -596,7 +596,8 @@ def test_an_established_effect_and_an_established_difference_have_names_of_their
     twice = [replace(run, tables={"signed_swap": run.tables["signed_swap"].assign(in_sd=1.0 + run.seed / 100)})
              if (run.condition, run.experiment_type) == ("grokking", "domain_swap") else run for run in made]  # fmt: skip
     custom = compared(twice, primary=["swap_effect"])[0].aggregates.custom
-    assert custom["established"] == [f"swap_effect: {name}" for name in ("standard", "grokking", "grokking − standard")]
+    names = ("standard", "grokking", "grokking − standard")
+    assert custom["established"] == [f"swap_effect: {name}" for name in names]
     failed = [replace(run, status="FAILED") if run.condition == "grokking" else run for run in made]
     assert any("grokking" in line and "FAILED" in line for line in compared(failed)[0].diagnostics.warnings)
 

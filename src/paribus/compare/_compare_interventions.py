@@ -338,16 +338,18 @@ def _aggregates(
     if experiment.primary:
         others = erasers[0] if erasers else pd.DataFrame({"training": [], FAMILY: []})
         declared = {name: ENDPOINTS[name].label for name in experiment.primary}
-        told = {"declared": declared, "method": experiment.method, "confidence": confidence}
-        lines = statements(conditions, tests, others, factors, **told)
+        lines = statements(
+            conditions, tests, others, factors,
+            declared=declared, method=experiment.method, confidence=confidence,
+        )  # fmt: skip
     else:
         lines = sentences.reach(tests, confidence)
         lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
         lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
         lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
-    judged = (conditions.assign(row=conditions["training"]), tests.assign(row=differences(tests)))
-    if not experiment.primary:
-        judged = (tests.assign(row=tests["training"]),)
+    judged = [tests.assign(row=tests["training"])]
+    if experiment.primary:
+        judged = [conditions.assign(row=conditions["training"]), tests.assign(row=differences(tests))]
     established = [
         row
         for table in judged
