@@ -594,7 +594,8 @@ def test_a_declared_endpoint_that_no_run_has_is_not_called_decided():
 def test_an_established_effect_and_an_established_difference_have_names_of_their_own():
     made = study({"standard": range(8), "grokking": range(8)})
     twice = [replace(run, tables={"signed_swap": run.tables["signed_swap"].assign(in_sd=1.0 + run.seed / 100)})
-             if (run.condition, run.experiment_type) == ("grokking", "domain_swap") else run for run in made]  # fmt: skip
+             if run.condition == "grokking" and run.experiment_type == "domain_swap" else run
+             for run in made]  # fmt: skip
     custom = compared(twice, primary=["swap_effect"])[0].aggregates.custom
     names = ("standard", "grokking", "grokking − standard")
     assert custom["established"] == [f"swap_effect: {name}" for name in names]
