@@ -125,6 +125,7 @@ class Readable:
         Raises:
             ConfigError: If there is no such site, or not so many units.
         """
+        site = one_place(site, self.executor.network)
         width = self.width(site)
         if unit >= width:
             raise ConfigError(f"feature.id={unit}: {site} has {width} units, numbered 0 to {width - 1}")
@@ -136,6 +137,7 @@ class Readable:
         Raises:
             ConfigError: If the vector is not as wide as the site, not finite, or zero.
         """
+        site = one_place(site, self.executor.network)
         width = self.width(site)
         if tuple(vector.shape) != (width,):
             raise ConfigError(f"feature=direction: {site} is {width} wide, the vector has shape {tuple(vector.shape)}")

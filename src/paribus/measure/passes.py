@@ -350,7 +350,10 @@ class Passes:
         Raises:
             ConfigError: If the network has no such site, or its value holds no vector.
         """
-        return int(self.vectors(site, np.arange(1)).shape[1])
+        _, *shape = self.vectors(site, np.arange(1)).shape
+        if len(shape) != 1:
+            raise ConfigError(f"{f'site {site}' if site else 'outputs'}: {shape} numbers for a context are no vector")
+        return int(shape[0])
 
 
 def _refuse_other_rows(value: Tensor, n: int, site: Site) -> None:

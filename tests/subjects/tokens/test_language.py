@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,15 @@ from torch import nn
 
 from paribus.engine.short_names import layer_of, place, places
 from paribus.errors import ConfigError, DataError
+from paribus.experiments.any.sweep.spec import Sweep
+from paribus.experiments.setup import NetworkSetup
 from paribus.factors import spec
+from paribus.features.logit import Logit
 from paribus.measure import Executor
 from paribus.measure.binding import Binding
+from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.data import Targets, TokenData
+from paribus.subjects.tokens.factors import TokenAt
 from paribus.subjects.tokens.readouts import token_readouts
 from paribus.subjects.tokens.repeated import RepeatedTokens
 from paribus.subjects.tokens.subject import TokenSubject
@@ -247,6 +253,18 @@ def test_pooled_values_leave_out_padding_and_the_first_token(tmp_path):
 def test_lines_that_are_no_sequences_are_refused(tmp_path, lines, message):
     with pytest.raises(DataError, match=message):
         TokenFile(path=written(tmp_path, lines), n_tokens=V).load()
+
+
+@pytest.mark.parametrize("asked", [("output", ["5"]), ("margin", ["5"]), ("logit_difference", ["5", "6"])])
+def test_a_named_output_is_none_of_a_network_that_answers_at_every_position(tmp_path, asked):
+    """It was the logit at the first position, of all of them in a row."""
+    kind, names = asked
+    data = TokenFile(path=written(tmp_path, LINES[:1] * 2), n_tokens=V).load()
+    setup = NetworkSetup(seed=0, stats=StatsSpec(n_null=0), contexts=TokenSubject(data), network=Tiny())
+    with pytest.raises(ConfigError, match=rf"gives \[4, {V}\] numbers for each context.*read logit_difference, loss"):
+        Sweep(factor=TokenAt(position=1), readout=kind, outputs=names).validate(setup)
+    with pytest.raises(ConfigError, match=rf"outputs: \[4, {V}\] numbers for a context are no vector"):
+        Sweep(factor=TokenAt(position=1)).validate(replace(setup, feature=Logit(token="5")))
 
 
 def test_targets_that_do_not_fit_are_refused():

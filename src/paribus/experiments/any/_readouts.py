@@ -52,7 +52,8 @@ def _found(experiment: Generic, setup: NetworkSetup, executor: Executor) -> tupl
     if own and kind in (AUTO, *own) and not experiment.outputs:
         kind = next(iter(own)) if kind == AUTO else kind
         return kind, own[kind](executor)
-    width, flat = _outputs(executor)
+    shape = _outputs(executor)
+    width, flat = int(np.prod(shape)), len(shape) == 1
     names = list(experiment.outputs)
     if kind == AUTO:
         kind = _chosen(executor, width, flat, bool(names))
@@ -69,6 +70,12 @@ def _found(experiment: Generic, setup: NetworkSetup, executor: Executor) -> tupl
     if kind == KL:
         _refuse(not flat or width < 2, f"readout=kl: needs outputs [n, classes]; the network gives {width} per context")
         return kind, Divergence()
+    others = f"{', '.join(own)} at the targets, or " if own else ""
+    _refuse(
+        not flat and width > 1,
+        f"experiment.readout={kind}: the network gives {list(shape)} numbers for each context, of which a named output "
+        f"is no single one; read {others}a feature",
+    )
     wanted = 2 if kind == "logit_difference" else 1
     if kind == "output" and width == 1 and not names:
         return kind, Outputs()
@@ -121,11 +128,11 @@ def _feature(setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
     return reader.name, reader.readout(matched(moments, reader.row, n_null, rng))
 
 
-def _outputs(executor: Executor) -> tuple[int, bool]:
-    """Return how many outputs the network has for a context, and whether they are one vector."""
+def _outputs(executor: Executor) -> tuple[int, ...]:
+    """Return the shape of the network's outputs for a context."""
     shape: list[tuple[int, ...]] = []
     executor.run(executor.subject.cells(np.arange(1)), "", lambda rows, x, _: shape.append(tuple(x.shape[1:])))
-    return int(np.prod(shape[0])), len(shape[0]) == 1
+    return shape[0]
 
 
 def _chosen(executor: Executor, width: int, flat: bool, named: bool) -> str:
