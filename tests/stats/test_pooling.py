@@ -160,3 +160,12 @@ def test_intervals_cover_where_one_cluster_of_each_group_has_half_of_its_rows(k)
 
 def test_intervals_cover_where_groups_share_their_clusters():
     assert (covered([3] * 6, shared=True, n_sets=60) > 0.92).all()
+
+
+def test_groups_of_skewed_clusters_are_told_and_a_large_cluster_is_none():
+    draw, groups = np.random.default_rng(2), np.repeat(np.arange(20), 24)
+    clusters = np.arange(len(groups)) // np.where(np.arange(len(groups)) % 24 < 12, 12, 1)
+    for values, least, most in ((draw.normal(size=480), 0.0, 0.15), (np.exp(draw.normal(size=480)), 0.6, 1.0)):
+        assert least <= pool_groups(values, groups, np.arange(480), spec=SPEC).table["skewed"].mean() <= most
+    large = draw.normal(size=480) + np.repeat(draw.normal(size=20), 24) * (np.arange(480) % 24 < 12)
+    assert pool_groups(large, groups, clusters, spec=SPEC).table["skewed"].mean() <= 0.25

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import cluster_codes
+from paribus.stats.effects import SKEW_BELOW_CLUSTERS, SKEW_LIMIT
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
@@ -31,7 +32,8 @@ class PooledGroups:
         table: One row per group, sorted by group: ``group, n, n_clusters, mean, std_error, pooled_mean, pooled_se,
             ci_low, ci_high, shrinkage`` (0 not pooled, 1 fully), ``rest_mean`` (all other rows), ``delta``
             (plain mean minus rest), ``delta_low, delta_high, ratio`` (pooled mean over rest), ``ratio_low,
-            ratio_high`` (Fieller; NaN where the rest's mean may be 0).
+            ratio_high`` (Fieller; NaN where the rest's mean may be 0), ``skewed`` (whether the means of its clusters,
+            fewer than 50, are skewed: the interval of the pooled mean then covers less).
         grand_mean: Precision-weighted mean of the groups.
         tau: Standard deviation of the true group means.
     """
@@ -133,6 +135,7 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
             "ratio": ratio,
             "ratio_low": ratio_low,
             "ratio_high": ratio_high,
+            "skewed": _skewed(sums / counts, owner, n_clusters),
         }
     )
     return PooledGroups(table, float(grand), float(np.sqrt(tau2)))
@@ -158,6 +161,17 @@ def _of_one_cluster(scores: Floats, counts: Floats, owner: Ints, n: Floats) -> t
     squares = np.bincount(owner, weights=scores**2) / n**2
     alone = np.bincount(owner) < 2
     return np.where(alone, 0.0, squares / np.where(alone, 1.0, expected)), spread
+
+
+def _skewed(means: Floats, owner: Ints, n_clusters: Floats) -> Bools:
+    """Return for which groups the means of clusters ``[cells]`` are skewed ``[groups]``, as :func:`skewed` of effects.
+
+    Means, not sums: one large cluster alone is none.
+    """
+    centred = means - (np.bincount(owner, weights=means) / n_clusters)[owner]
+    second, third = (np.bincount(owner, weights=centred**power) / n_clusters for power in (2, 3))
+    beyond = np.abs(third) > SKEW_LIMIT * np.maximum(second, 1e-20) ** 1.5
+    return np.asarray(beyond & (n_clusters >= 3) & (n_clusters < SKEW_BELOW_CLUSTERS), dtype=np.bool_)
 
 
 def _shared_clusters(influence: Floats, owner: Ints, unit: Ints, shrinkage: Floats, weight: Floats) -> Floats:

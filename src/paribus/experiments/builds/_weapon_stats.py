@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats, Ints
 from paribus.experiments.builds.setup import BuildSetup
@@ -122,7 +123,8 @@ def pooled(
     else:
         frame = wide = _unpooled(values, groups, clusters)
     single = len(frame) == 1
-    made_by = {"ci": intervals.EMPIRICAL_BAYES, "delta": intervals.WELCH, "ratio": intervals.FIELLER}
+    pooling = np.where(frame.pop("skewed"), intervals.EMPIRICAL_BAYES_SKEWED, intervals.EMPIRICAL_BAYES)
+    made_by: dict[str, ArrayLike | str] = {"ci": pooling, "delta": intervals.WELCH, "ratio": intervals.FIELLER}
     ranges = {"ci": bounds, "delta": None, "ratio": intervals.AT_LEAST_0 if bounds and bounds[0] >= 0 else None}
     for name, method in made_by.items():
         if single:
@@ -163,7 +165,7 @@ def _unpooled(values: Floats, groups: Ints, clusters: Ints) -> pd.DataFrame:
         frame["delta"] = 0.0
     zero, own_mean = (0.0, frame["mean"]) if constant else (np.nan, np.nan)
     frame = frame.assign(std_error=zero, pooled_se=zero, ci_low=own_mean, ci_high=own_mean, shrinkage=0.0)
-    frame = frame.assign(delta_low=zero, delta_high=zero)
+    frame = frame.assign(delta_low=zero, delta_high=zero, skewed=False)
     with np.errstate(invalid="ignore", divide="ignore"):
         frame["ratio"] = frame["pooled_mean"].to_numpy() / frame["rest_mean"].to_numpy()
     bound = frame["ratio"] if constant else np.nan
