@@ -61,16 +61,33 @@ def test_intervals_cover_by_cluster_and_would_not_by_row():
     assert (np.mean(covered["row"], axis=(0, 2)) < 0.75).all()
 
 
-@pytest.mark.parametrize("rate", [0.4, 0.05])
-def test_intervals_cover_where_one_cluster_has_half_of_the_rows(rate):
-    draw, covered, k = np.random.default_rng(1), [], 40
-    clusters = np.repeat(np.arange(k), [6 * (k - 1)] + [6] * (k - 1))
-    for _ in range(12):
-        high = draw.random(len(clusters)) < (1 / (1 + np.exp(1 - draw.normal(size=k))))[clusters]
+def covered_of_no_difference(sizes, rate, *, apart=1.0, n_sets=12):
+    """Return in what share of items the intervals of odds ratio and lift hold 1; ``apart``: how far clusters differ."""
+    draw, k, held = np.random.default_rng(1), len(sizes), []
+    clusters = np.repeat(np.arange(k), sizes)
+    for _ in range(n_sets):
+        high = draw.random(len(clusters)) < (1 / (1 + np.exp(1 - apart * draw.normal(size=k))))[clusters]
+        if high.all() or not high.any():
+            continue
         by_cluster = 1 / (1 + np.exp(-np.log(rate / (1 - rate)) - draw.normal(size=(k, 100))))
         table = association_table(draw.random((len(clusters), 100)) < by_cluster[clusters], high, clusters, spec=SPEC)
-        covered.append([(table[f"{n}_low"] <= 1) & (table[f"{n}_high"] >= 1) for n in ("odds", "lift")])
-    assert (np.mean(covered, axis=(0, 2)) > 0.93).all()
+        there = table["odds_low"].notna()
+        held.append([((table[f"{n}_low"] <= 1) & (table[f"{n}_high"] >= 1))[there] for n in ("odds", "lift")])
+    return np.concatenate(held, axis=1).mean(axis=1)
+
+
+@pytest.mark.parametrize("rate", [0.4, 0.05])
+def test_intervals_cover_where_one_cluster_has_half_of_the_rows(rate):
+    assert (covered_of_no_difference([6 * 39] + [6] * 39, rate) > 0.93).all()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("k", [6, 8, 12, 20, 40])
+@pytest.mark.parametrize("apart", [0.0, 1.0, 6.0])
+@pytest.mark.parametrize("sizes", ["equal", "one is half", "1 to 8"])
+def test_intervals_cover_in_few_and_uneven_clusters(sizes, apart, k):
+    of = {"equal": [6] * k, "one is half": [6 * (k - 1)] + [6] * (k - 1), "1 to 8": np.resize(np.arange(1, 9), k)}
+    assert (covered_of_no_difference(of[sizes], 0.4, apart=apart, n_sets=40) > 0.93).all()
 
 
 def test_a_group_of_one_cluster_has_no_interval():

@@ -162,6 +162,14 @@ def test_intervals_cover_where_groups_share_their_clusters():
     assert (covered([3] * 6, shared=True, n_sets=60) > 0.92).all()
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("k", [6, 8, 12, 20, 40])
+@pytest.mark.parametrize("sizes", ["equal", "one is half", "1 to 8"])
+def test_intervals_cover_in_few_and_uneven_clusters(sizes, k):
+    of = {"equal": [6] * k, "one is half": [6 * (k - 1)] + [6] * (k - 1), "1 to 8": np.resize(np.arange(1, 9), k)}
+    assert (covered(of[sizes], n_sets=150) > 0.92).all()
+
+
 def test_groups_of_skewed_clusters_are_told_and_a_large_cluster_is_none():
     draw, groups = np.random.default_rng(2), np.repeat(np.arange(20), 24)
     clusters = np.arange(len(groups)) // np.where(np.arange(len(groups)) % 24 < 12, 12, 1)

@@ -102,7 +102,9 @@ class ClusterSums:
         """Return the cluster-robust standard error of each mean [rows]; NaN below two clusters.
 
         Linearised ratio variance ``K/(K-1) * sum_k (S_k - m C_k)^2 / n^2`` (Liang and Zeger 1986, with the usual
-        small-sample factor); with one value per cluster it is ``sd / sqrt(n)`` exactly.
+        small-sample factor); with one value per cluster it is ``sd / sqrt(n)`` exactly. As everywhere else where it is
+        used, it is too small where one cluster has much of the rows (by half where it has half of them and there are
+        40): no interval and no test rests on it.
         """
         k = self.n_clusters.astype(np.float64)
         norms, start = np.empty(len(k)), 0

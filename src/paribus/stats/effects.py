@@ -33,7 +33,7 @@ class Effect:
     Attributes:
         mean_delta: Mean paired difference, each context weighing the same.
         std_delta: Sample standard deviation of the differences.
-        std_error: Cluster-robust standard error of the mean.
+        std_error: Cluster-robust standard error of the mean; too small where one cluster has much of the contexts.
         n: Contexts that support the level.
         n_clusters: Their clusters.
         ci_low: Lower end of the interval; NaN where there is none. A two-sided p above ``1 - confidence`` goes with an
