@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
+import torch
 
 from paribus.config.compose import jobs
 from paribus.config.foreign import foreign
 from paribus.errors import ConfigError
+from paribus.measure import Contexts
 from paribus.running.about import data_subject
 from paribus.running.request import from_job
 from paribus.subjects.images.data import ImageData
@@ -81,3 +83,13 @@ def test_a_model_function_is_refused_by_name_for_every_kind_of_data(tmp_path, da
     words = ["experiment=train_classifier", "tracking=off", *data, "model=own"]
     with pytest.raises(ConfigError, match=rf"model.in_features: torch.nn.Linear needs this argument.*{given}"):
         jobs(words, config_dirs=[tmp_path])
+
+
+def contexts():
+    return Contexts(inputs=torch.zeros(2, 1))
+
+
+def test_contexts_of_a_function_are_refused_by_its_name():
+    request = from_job(jobs(["experiment=sweep"])[0])
+    with pytest.raises(ConfigError, match=r"here.contexts returns no data of a subject .* are handed over in Python"):
+        _ = request.with_nodes(data=named(contexts)).subject

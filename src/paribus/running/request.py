@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from paribus.config.foreign import Foreign
 from paribus.config.settings import PDF, PNG, ClaimSettings, FigureSettings
 from paribus.errors import ConfigError
 from paribus.experiments.base import ANY, KEPT_RUNS, Experiment
@@ -93,13 +94,19 @@ class Request:
         """Its subject: as the experiment declares; if it works on several, that of the data.
 
         Raises:
-            ConfigError: If it does not work on such data.
+            ConfigError: If it does not work on such data, or they are of no subject.
             DataError: If they have to be loaded to know, and cannot be.
         """
         declared = self.experiment.subject
         if declared != ANY and not self.experiment.subjects:
             return declared
-        found = data_subject(self.nodes.get("data"))
+        data = self.nodes.get("data")
+        found = data_subject(data)
+        if found is None and declared == ANY and isinstance(data, Foreign):
+            raise ConfigError(
+                f"data: {data.target} returns no data of a subject (ImageData, TableData, TokenData or of your own); "
+                "contexts are handed over in Python, paribus.run([...], model=..., data=contexts)"
+            )
         further = self.experiment.subjects
         if found is None or declared == ANY or ANY in further or found in (declared, *further):
             return found or declared

@@ -141,7 +141,7 @@ def _chosen(executor: Executor, width: int, flat: bool, named: bool) -> str:
         return "output"
     if label is not None and flat and _are_classes(label, width):
         return "label_margin"
-    _refuse(not flat, "experiment.readout: the network's output is no vector per context; name outputs or a feature")
+    _refuse(not flat, "experiment.readout: the network's output is no vector per context; read a feature")
     return KL
 
 
