@@ -61,3 +61,19 @@ def test_a_divergence_is_bounded_by_0_and_what_is_made_of_several_is_tested():
         assert frame["p"].isna().all() and (frame["ci_low"] < frame["ci_high"]).all()
         assert frame[["ci_low", "ci_high", "ci_adj_low", "ci_adj_high"]].stack().between(*ends).all()
     assert (joint["mean_delta"] < 0).any() and joint["p"].notna().all() and (joint["p_method"] == "monte_carlo").all()
+
+
+def test_a_warning_names_rows_by_their_table_and_direction():
+    contexts = Contexts(inputs=torch.zeros(N, 1))
+    to = Reported(
+        setup_of(torch.nn.Linear(1, 1), contexts),
+        MemoryRecorder(),
+        "output",
+        Rows(np.arange(N), np.empty(0, np.int64), "all"),
+    )
+    sums = reduce_to_clusters(np.tile(np.r_[np.zeros(N - 1), 10.0], (2, 1)), np.arange(N))
+    rows = [{"level": "L0H1", "direction": way} for way in ("denoise", "noise")]
+    effects(to, [Part(0, rows, sums)], name="patches", what="A row.")
+    assert any(
+        one.startswith("patches: ") and "(L0H1 denoise, L0H1 noise)" in one for one in to.recorder.diagnostics.warnings
+    )

@@ -175,7 +175,7 @@ def effects(
         [{"epoch": part.epoch, **named(part.epoch, several), **row} for part in parts for row in part.rows]
     )
     tested = ~table["p"].isna().to_numpy()
-    for warning in skew_warnings(table[tested], list(own["level"].to_numpy()[tested])):
+    for warning in skew_warnings(table[tested], [_called(row) for row in own[tested].to_dict("records")], what=name):
         to.recorder.warn(warning)
     order = [column for column in COLUMNS if column in table and column not in own]
     frame = pd.concat([own, table[order]], axis=1)
@@ -190,6 +190,11 @@ def effects(
     columns = {**COLUMNS, **to.columns, **(KNOWN if to.contexts.complete else {})}
     to.recorder.table(Table(name, description, evidence, frame, columns))
     return frame
+
+
+def _called(row: Mapping[Any, Any]) -> str:
+    """Return a row's level, with direction and checkpoint where it has them: levels come again in each."""
+    return " ".join(str(row[column]) for column in ("level", "direction", "checkpoint") if column in row)
 
 
 def _inferred(
