@@ -164,11 +164,14 @@ def test_it_chooses_on_the_split_that_others_fit_on_and_never_looks_at_the_repor
 
 def test_where_nothing_goes_along_with_anything_nothing_holds_more_often_than_the_level_says():
     """24 networks without a signal; the level is 5 % over all units of a network (99.9 % binomial bound)."""
-    held = 0
+    held, told = 0, {True: "none of them more than by chance", False: "of them more than by chance"}
     for seed in range(24):
         setup = setup_of(Net(), contexts(seed, signal=0.0, n_clusters=40, size=2), seed=seed)
         one = dataclasses.replace(SURVEY, n_permutations=99, screen_contexts=10)
-        held += perform(one, setup, MemoryRecorder()).aggregates.custom["n_held_in_other_half"] > 0
+        result = perform(one, setup, MemoryRecorder())
+        held += result.aggregates.custom["n_held_in_other_half"] > 0
+        beyond = result.tables["features"].frame["beyond_chance"].sum()
+        assert told[beyond == 0] in result.aggregates.custom["summary"][0]
     assert held <= 5
 
 

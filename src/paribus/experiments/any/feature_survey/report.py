@@ -118,16 +118,31 @@ def hand_over(
     return named
 
 
-def rule(experiment: FeatureSurvey, at: Surveyed, said: str, n: int, groups: Groups, *, tested: bool) -> str:
-    """Return how features were chosen, in words; ``tested``: whether the half that they are chosen on allows a test."""
-    chance = " more than by chance" if tested else " (not tested: too few clusters have another one of their size)"
+def rule(
+    experiment: FeatureSurvey, at: Surveyed, said: str, n: int, groups: Groups, screened: pd.DataFrame, *, tested: bool
+) -> str:
+    """Return how features were chosen, in words.
+
+    Args:
+        experiment: Says which fire often enough.
+        at: What they are.
+        said: Where the contexts come from.
+        n: On how many contexts they were chosen.
+        groups: What they may go along with.
+        screened: Those that were set to 0, with ``beyond_chance``.
+        tested: Whether the half that they are chosen on allows a test.
+    """
+    beyond = int(screened["beyond_chance"].sum())
+    told = "all" if beyond == len(screened) else str(beyond) if beyond else "none"
+    chance = f"{told} of them more than by chance"
+    if not tested:
+        chance = "not tested: too few clusters have another one of their size"
     return (
         f"Chosen on {n} contexts of one half of the clusters of {said}: of the {at.kind}s of {at.site} that fire in "
-        f"{experiment.min_firing:.0%} to {experiment.max_firing:.0%} of them and go along with "
-        f"{' or '.join(groups.factors)}{chance} (the {max(MOST_SCREENED, experiment.n_features)} that do "
-        "most) those with the largest geometric mean of two ranks, how much of the variance the leading one explains "
-        "and how far the outputs move when the feature is set to 0; at most one for each leading group as long as "
-        "there are others."
+        f"{experiment.min_firing:.0%} to {experiment.max_firing:.0%} of them, the {len(screened)} that go along with "
+        f"{' or '.join(groups.factors)} most ({chance}); of these, those with the largest geometric mean of two ranks, "
+        "how much of the variance the leading one explains and how far the outputs move when the feature is set to 0; "
+        "at most one for each leading group as long as there are others."
     )
 
 

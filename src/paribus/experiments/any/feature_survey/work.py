@@ -92,7 +92,7 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
         n_conditions=len(frame),
         custom={
             "summary": [
-                rule(experiment, at, said, int(half.sum()), groups, tested=tested),
+                rule(experiment, at, said, int(half.sum()), groups, frame[frame["score"].notna()], tested=tested),
                 *(about(at, row, place, level) for place, (_, row) in enumerate(named.iterrows())),
             ],
             "features": [int(one) for one in named["feature_id"]],
