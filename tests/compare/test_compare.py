@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from paribus.compare.compare import ALLOW, Compare
@@ -229,3 +230,17 @@ def test_the_order_of_the_runs_changes_nothing():
     assert first.aggregates == second.aggregates and first.diagnostics.warnings == second.diagnostics.warnings
     for name, table in first.tables.items():
         assert table.frame.equals(second.tables[name].frame), name
+
+
+def test_neither_names_of_groups_nor_what_else_is_compared_change_a_number_drawn_or_not():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(3, 24))
+
+    def p_of(names, metrics):
+        made = [run for name, own in zip(names, values, strict=True) for run in
+                runs(24, **{name: lambda s, own=own: {"score": own[s], "other": own[s] ** 2}})]  # fmt: skip
+        tests = compared(made, reference=names[0], metrics=metrics).tables["tests"].frame
+        tests = tests[tests["endpoint"] == "score"].set_index("group").loc[list(names[1:])]
+        return tests[["p", "ci_low", "ci_high"]].to_numpy().tolist()
+
+    assert p_of("abc", ["score"]) == p_of("zyx", ["score"]) == p_of("abc", ["other", "score"])

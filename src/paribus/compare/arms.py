@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,8 @@ def compare_arms(
         a: Outcomes of the arm by seed; values that are not finite are left out.
         b: Outcomes of the reference arm.
         spec: Settings of the intervals and tests.
-        rng: Randomness of permutations where they cannot be enumerated.
+        rng: Randomness of permutations where they cannot be enumerated; it is not advanced, so that neither the names
+            of arms nor what else is compared changes a number.
         yes_no: Outcomes are 0 or 1 and compared by Fisher's exact test.
         bounds: Least and largest value that an outcome can have; intervals stay within their differences.
 
@@ -139,7 +141,7 @@ def compare_arms(
         return ArmComparison(
             math.nan, "none", len(x), len(y), mean, reference, mean - reference, missing=_missing(a, b)
         )
-    found, p_rank = _test(a, b, spec, rng, yes_no)
+    found, p_rank = _test(a, b, spec, deepcopy(rng), yes_no)
     widest = bounds[1] - bounds[0]
     intervals = _within((-widest, widest), _intervals_of_arms(found, a, b))
     around = intervals(spec.confidence)
@@ -162,7 +164,7 @@ def one_arm(
     Args:
         values: One outcome per unit; values that are not finite are left out.
         spec: Settings of the intervals and tests.
-        rng: Randomness of flips where they cannot be enumerated.
+        rng: Randomness of flips where they cannot be enumerated; it is not advanced.
         against_zero: Whether 0 means no effect; only then is there a p.
         bounds: Least and largest value that an outcome can have; the interval stays within.
 
@@ -176,7 +178,7 @@ def one_arm(
     found = np.array([v for v in values if math.isfinite(v)])
     if not len(found):
         return ArmSummary(math.nan, 0, math.nan, math.nan, math.nan, "none", math.nan, lambda _: NOTHING)
-    test = few.paired_sign_flip(found, rng=rng, n_permutations=spec.n_permutations)
+    test = few.paired_sign_flip(found, rng=deepcopy(rng), n_permutations=spec.n_permutations)
 
     def intervals(confidence: float) -> Interval:
         inverted = test.interval(confidence)
