@@ -185,9 +185,10 @@ def _as_trained(kind: Kind, asked: Asked, data: Any) -> Any:
     if asked.trained is None or asked.other is None:
         return data
     known, missing = asked.trained_data()
-    if not known:
+    made = kind.encoded(known[-1] if known else None, data)
+    if made is None:
         raise DataError(f"data: nothing says how the model's inputs are made of a table any more. {' '.join(missing)}")
-    return kind.encoded(known[-1], data)
+    return made
 
 
 @dataclasses.dataclass

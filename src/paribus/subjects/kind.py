@@ -36,7 +36,8 @@ class Kind:
         unlike: Sentences about differences of the two that a network would accept silently.
         shape: What the inputs of a data set are, in a few words.
         encoded: Returns the second data set with its inputs meaning what they mean in the first one, on which a model
-            was trained; None where inputs mean the same in all data sets (pixels).
+            was trained. The first one is None where it cannot be loaded any more; so is what is returned where the
+            second cannot be used without it. None where inputs mean the same in all data sets (tokens).
 
     Example:
         >>> from paribus.measure import ArraySubject, Contexts

@@ -9,6 +9,7 @@ import torch
 from paribus.errors import DataError
 from paribus.subjects.images.assemble import channel_statistics
 from paribus.subjects.images.data import EightBitImages, ImageData, content_digest
+from paribus.subjects.images.kind import IMAGES
 
 
 def data(**changes):
@@ -104,3 +105,20 @@ def test_the_digest_sees_every_array_and_its_shape():
     }
     assert len(digests) == 6
     assert content_digest("f", a) == content_digest("f", a.copy())
+
+
+def test_images_of_other_data_are_normalised_as_those_that_the_model_was_trained_on():
+    pixels = torch.arange(12 * 2 * 16, dtype=torch.int32).remainder(256).to(torch.uint8).view(12, 2, 4, 4)
+    mean, std = np.array([0.4, 0.5]), np.array([0.2, 0.3])
+    known = data(inputs=EightBitImages(pixels, mean, std))
+    other = data(inputs=EightBitImages(pixels // 2, mean / 2, std / 2))
+    assert torch.allclose(other.take(np.arange(12)), known.take(np.arange(12)), atol=0.05), (
+        "dark ones looked like bright"
+    )
+    made = IMAGES.encoded(known, other)
+    wanted = ((pixels // 2).double() / 255 - torch.tensor(mean).view(1, 2, 1, 1)) / torch.tensor(std).view(1, 2, 1, 1)
+    assert torch.allclose(made.take(np.arange(12)).double(), wanted, atol=1e-5)
+    assert made.digest != other.digest and any("normalised as those" in note for note in made.notes)
+    assert IMAGES.encoded(known, known) is known
+    assert any("cannot be loaded" in note for note in IMAGES.encoded(None, other).notes)
+    assert IMAGES.encoded(known, data()).inputs.dtype == torch.float32

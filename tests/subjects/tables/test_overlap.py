@@ -97,6 +97,21 @@ def test_missing_values_keep_their_indicator(load):
     assert np.allclose(encoded.inputs, known.inputs, atol=1e-6)
 
 
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("missing", ["category", "mean"])
+def test_held_out_rows_mean_the_same_whatever_the_other_rows_of_their_table(load, missing, standardise):
+    ages, wards = frame(0)["age"].tolist(), frame(0)["ward"].tolist()
+    ages[0] = ages[9] = None
+    if missing == "category":
+        wards[1] = wards[10] = None
+    fields = {"missing": missing, "standardise": standardise, "categorical": ["ward"]}
+    known = load(frame(0, age=ages, ward=wards), **fields)
+    ages[:8], wards[:8] = np.arange(8) * 9.0, ["b"] * 8
+    encoded = encoded_as(known, load(frame(0, age=ages, ward=wards), **fields))
+    assert np.allclose(encoded.inputs[8:], known.inputs[8:], atol=1e-5)
+    assert not any("that no training row has" in note or "same in all training rows" in note for note in encoded.notes)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +41,17 @@ class EightBitImages:
         self.pixels = pixels
         self._scale = torch.tensor(1.0 / (255.0 * std), dtype=torch.float32).view(1, -1, 1, 1)
         self._shift = torch.tensor(mean / std, dtype=torch.float32).view(1, -1, 1, 1)
+
+    def like(self, other: EightBitImages) -> EightBitImages:
+        """Return the same images, normalised as others are."""
+        made = copy(self)
+        made._scale, made._shift = other._scale, other._shift
+        return made
+
+    @property
+    def factors(self) -> tuple[list[float], list[float]]:
+        """What bytes are multiplied by, and what is then taken off, by channel."""
+        return self._scale.flatten().tolist(), self._shift.flatten().tolist()
 
     @property
     def in_memory(self) -> bool:
@@ -214,3 +226,36 @@ def content_digest(fingerprint: str, *arrays: NDArray[Any]) -> str:
         hashed.update(f"/{array.dtype.str}{array.shape}/".encode())
         hashed.update(np.ascontiguousarray(array).tobytes())
     return hashed.hexdigest()
+
+
+def normalised_as(known: ImageData | None, data: ImageData) -> ImageData:
+    """Return ``data`` with its images normalised as those of ``known``, which a network was trained on.
+
+    A network knows no other scale: images that are darker than those it was trained on are dark to it, and not made as
+    bright as those. Images that are not kept as bytes are as their data set gives them.
+
+    Args:
+        known: What the network was trained on; None where it cannot be loaded any more.
+        data: What it is measured on.
+
+    Example:
+        >>> few, split = np.arange(4) % 2, {"train": np.arange(4)}
+        >>> def grey(level, mean):
+        ...     pixels = torch.full((4, 1, 2, 2), level, dtype=torch.uint8)
+        ...     return ImageData(EightBitImages(pixels, np.array([mean]), np.array([1.0])), few, splits=split)
+        >>> dark = normalised_as(grey(102, 0.4), grey(51, 0.2)).take(np.array([0]))
+        >>> round(float(dark.mean()), 3)
+        -0.2
+    """
+    if not isinstance(data.inputs, EightBitImages):
+        return data
+    if known is None:
+        said = "What the model was trained on cannot be loaded, so images are normalised by the training images here."
+        return replace(data, notes=(*data.notes, said))
+    if not isinstance(known.inputs, EightBitImages) or known.in_channels != data.in_channels:
+        return data
+    if known.inputs.factors == data.inputs.factors:
+        return data
+    digest = hashlib.sha256(f"{known.inputs.factors}/{data.digest}".encode()).hexdigest()
+    said = "Images are normalised as those that the model was trained on."
+    return replace(data, inputs=data.inputs.like(known.inputs), digest=digest, notes=(*data.notes, said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,7 @@ class EncodedColumn:
         mean: What is subtracted from a number (mean of the training rows, or 0).
         scale: What it is divided by (standard deviation of the training rows, or 1).
         indicator: Whether a second input says that the value is missing; numeric columns only.
+        filled: The input where a number is missing: that of the mean of the training rows.
 
     Example:
         >>> EncodedColumn("ward", 3, categories=("a", "b")).inputs, EncodedColumn("age", 0).slots
@@ -45,6 +46,7 @@ class EncodedColumn:
     mean: float = 0.0
     scale: float = 1.0
     indicator: bool = False
+    filled: float = field(default=0.0, repr=False)
 
     @property
     def width(self) -> int:
@@ -124,7 +126,10 @@ class TableData(InSplits):
         cluster_names: Names of the clusters, by which rows of two tables are known to be of one patient; empty where
             every row is a cluster of its own.
         contents: Hash of what each row holds in the file ``[n]``; None where that is not known.
+        values: What each column holds in the file ``[n]``, a missing number NaN and a missing text None; empty where
+            that is not known.
         notes: Warnings about how it was read.
+        about_encoding: Those of them that are about how its own columns became inputs.
 
     Example:
         >>> import torch
@@ -153,7 +158,9 @@ class TableData(InSplits):
     train_domains: tuple[int, ...]
     cluster_names: tuple[str, ...] = ()
     contents: NDArray[np.uint64] | None = None
+    values: Mapping[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    about_encoding: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the parts fit together and that there is something to learn.
@@ -225,28 +232,37 @@ def encoded_as(known: TableData, data: TableData) -> TableData:
         if (own.categories is None) != (column.categories is None):
             kinds = ["categories" if each.categories is not None else "numbers" for each in (column, own)]
             raise DataError(f"table: the model was trained on {kinds[0]} in {column.name!r}, here it holds {kinds[1]}")
-        part, note = _recoded(data.inputs[:, own.slots].double(), own, column)
+        values = data.values.get(own.name)
+        if values is None:
+            values = own.decode(data.inputs[:, own.slots].double().numpy())
+        part, note = _recoded(values, column)
         parts.append(part)
         notes += note
-    inputs = parts[0].new_zeros((len(data.labels), known.n_features))
+    inputs = data.inputs.new_zeros((len(data.labels), known.n_features))
     for column, part in zip(known.columns, parts, strict=True):
-        inputs[:, column.slots] = part
+        inputs[:, column.slots] = inputs.new_tensor(part)
     changed = hashlib.sha256(f"{known.columns}/{data.digest}".encode()).hexdigest()
-    notes = [*data.notes, "Columns are encoded as the model was trained: its means, spreads and categories.", *notes]
-    return replace(data, inputs=inputs.float(), columns=known.columns, digest=changed, notes=tuple(notes))
+    said = [note for note in data.notes if note not in data.about_encoding]
+    notes = [*said, "Columns are encoded as the model was trained: its means, spreads and categories.", *notes]
+    return replace(data, inputs=inputs, columns=known.columns, digest=changed, notes=tuple(notes), about_encoding=())
 
 
-def _recoded(x: torch.Tensor, own: EncodedColumn, wanted: EncodedColumn) -> tuple[torch.Tensor, list[str]]:
-    """Return the inputs ``[n, own.width]`` of a column as another column of the same kind holds them."""
-    made = x.new_zeros((len(x), wanted.width))
-    if own.categories is None or wanted.categories is None:
-        made[:, 0] = (x[:, 0] * own.scale + own.mean - wanted.mean) / wanted.scale
-        if wanted.indicator and own.indicator:
-            made[:, 1] = x[:, 1]
+def _recoded(values: NDArray[Any], wanted: EncodedColumn) -> tuple[Floats, list[str]]:
+    """Return values ``[n]`` of a column, None or NaN where missing, as the inputs ``[n, width]`` of another one."""
+    made = np.zeros((len(values), wanted.width))
+    missing = np.array([value is None or value != value for value in values], dtype=bool)
+    if wanted.categories is None:
+        made[~missing, 0] = (values[~missing].astype(np.float64) - wanted.mean) / wanted.scale
+        made[missing, 0] = wanted.filled
+        if wanted.indicator:
+            made[:, 1] = missing
+        elif missing.any():
+            return made, [f"Column {wanted.name}: the model knows no missing values; they are its training mean."]
         return made, []
-    lost = [name for name in own.categories if name not in wanted.categories]
-    for k, name in enumerate(own.categories):
-        if name in wanted.categories:
-            made[:, wanted.categories.index(name)] = x[:, k]
-    said = f"Column {own.name}: the model knows no category {', '.join(lost)}; its inputs are all zero there."
-    return made, [said] if lost else []
+    names = np.where(missing, MISSING, values)
+    for k, name in enumerate(wanted.categories):
+        made[names == name, k] = 1.0
+    lost = names[made.sum(1) == 0]
+    shown = ", ".join(sorted(set(map(str, lost)))[:8])
+    said = f"Column {wanted.name}: the model knows no category {shown} ({len(lost)} rows); its inputs are zero there."
+    return made, [said] if len(lost) else []

@@ -12,4 +12,8 @@ def _shape(data: TableData) -> str:
     return f"{data.n_features} inputs, {data.n_classes} classes"
 
 
-TABLES = Kind("tables", TableData, TableSubject, ("table", "mlp"), overlap, unlike, _shape, encoded_as)
+def _encoded(known: TableData | None, data: TableData) -> TableData | None:
+    return None if known is None else encoded_as(known, data)
+
+
+TABLES = Kind("tables", TableData, TableSubject, ("table", "mlp"), overlap, unlike, _shape, _encoded)

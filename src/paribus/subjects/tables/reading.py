@@ -45,7 +45,8 @@ def load(spec: Table) -> TableData:
     notes += [*blank_notes(frame, list(frame.columns)), *found.notes]
     kept = np.sort(np.concatenate(list(found.splits.values())))
     splits = {name: np.searchsorted(kept, rows) for name, rows in found.splits.items()}
-    inputs, columns, more = _encoded(frame.iloc[kept].reset_index(drop=True), features, splits["train"], spec, where)
+    frame = frame.iloc[kept].reset_index(drop=True)
+    inputs, columns, more = _encoded(frame, features, splits["train"], spec, where)
     made = {
         "labels": labels.codes[kept],
         "domains": domains.codes[kept],
@@ -64,8 +65,10 @@ def load(spec: Table) -> TableData:
         digest=_digest([columns, domains.names, labels.names, clusters.names], {"inputs": inputs, **made}),
         train_domains=tuple(int(k) for k in np.unique(made["domains"][splits["train"]])),
         cluster_names=clusters.names,
-        contents=_contents(frame.iloc[kept], features),
+        contents=_contents(frame, features),
+        values={name: frame[name].to_numpy() for name in features},
         notes=tuple(notes + more),
+        about_encoding=tuple(more),
     )
 
 
@@ -199,7 +202,7 @@ def _numeric(
         part = np.concatenate([part, missing[:, None].astype(np.float64)], axis=1)
     elif spec.missing == "category" and missing.any():
         notes.append(f"Column {name}: no training row lacks it; where others do, they have the training mean.")
-    return EncodedColumn(name, start, None, mean, scale, indicator), part, notes
+    return EncodedColumn(name, start, None, mean, scale, indicator, (middle - mean) / scale), part, notes
 
 
 def _contents(frame: pd.DataFrame, features: Sequence[str]) -> NDArray[np.uint64]:
