@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from hydra.errors import MissingConfigException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from paribus.config import _compatibility as hydra_parts
 from paribus.config.compose import Composer, jobs
@@ -85,3 +88,30 @@ def test_few_are_kept(composed, monkeypatch):
     for word in ("stats=quick", "stats=default", "training=standard"):
         hydra_parts.Loader(conf_dir(), []).compose([word], multirun=True)
     assert len(composed) == 3 and len(hydra_parts._kept) == 2
+
+
+def test_options_named_by_another_choice_and_by_lists_are_those_that_hydra_finds(tmp_path):
+    """What Hydra does again or for nothing is left out, and only that: names that refer to choices are resolved."""
+    files = {
+        "config.yaml": "defaults: [_self_, {a: x}, {b: '${a}'}, {c: [p, q]}, {optional d: '${a}'}]\nown: 1",
+        **{f"{group}/{name}.yaml": f"{group}: {name}" for group in "ab" for name in "xy"},
+        "b/z.yaml": "defaults: [inner: y]\nz: 1",
+        "b/inner/y.yaml": "is: y",
+        "c/p.yaml": "# @package _global_\np: ${own}",
+        "c/q.yaml": "q: [1, '${own}']",
+        "d/y.yaml": "found: true",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    loader = hydra_parts.Loader(tmp_path, [])
+    seen = []
+    for words in ([], ["a=y"], ["b=z", "a=y"], ["b=y", "a=y"], ["a=y"], ["a=y", "+d@e=y"]):
+        made = loader.compose(words)
+        theirs = loader.loader.load_configuration("config", words, run_mode=RunMode.RUN)
+        assert OmegaConf.to_container(made) == OmegaConf.to_container(theirs)
+        seen.append((made.b, made.get("d")))
+    assert seen[0] == ({"b": "x"}, None) and seen[1] == ({"b": "y"}, {"found": True}) == seen[4]
+    assert seen[2][0] == {"z": 1, "inner": {"is": "y"}}
+    with pytest.raises(MissingConfigException):
+        loader.compose(["a=nowhere"])
