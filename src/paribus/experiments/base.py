@@ -36,7 +36,8 @@ MEASURED = 4
 of an experiment that measures one is taken in place of a new one. Trained networks are, as they are what they were.
 2: operations in place after a place, channels that come last, random directions, clusters of other splits.
 3: intervals over few clusters or clusters of uneven size, simultaneous intervals beside rows that few clusters move.
-4: likewise of odds ratios, lifts, pooled means and scans of features; how often resamples find a row again."""
+4: likewise of odds ratios, lifts, pooled means and scans of features; how often resamples find a row again;
+how a tracked model's data of another file are scaled and encoded."""
 
 
 @dataclass(kw_only=True)

@@ -154,7 +154,7 @@ def intervals(sums: ClusterSums, p: Floats, critical: float, *, spec: StatsSpec,
         >>> from paribus.stats.clusters import reduce_to_clusters
         >>> from paribus.stats.spec import StatsSpec
         >>> rng = np.random.default_rng(0)
-        >>> sums = reduce_to_clusters([[1.0, 2.0, 1.0, 2.0, 1.0, 2.0]], np.arange(6))
+        >>> sums = reduce_to_clusters([[1.0, 2.0, 1.2, 1.8, 1.4, 1.6]], np.arange(6))
         >>> ends = intervals(sums, np.array([0.03]), 2.2, spec=StatsSpec(), rng=rng)
         >>> bool(ends.adj_low[0] < ends.low[0] < 1.5 < ends.high[0])
         True
