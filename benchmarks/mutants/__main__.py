@@ -108,7 +108,7 @@ def _measured(names: Sequence[str], copies: Sequence[Overlay], folder: Path) -> 
     ran = measure(names, copies, folder)
     for test in ran:
         if not test.passed:
-            print(f"left out, it fails without a change: {test.node}", flush=True)
+            print(f"left out, it fails or does not end without a change: {test.node}", flush=True)
     print(f"{len(ran)} tests ran without a change, {time.monotonic() - began:.0f} s", flush=True)
     return ran
 

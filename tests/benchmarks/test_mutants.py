@@ -12,8 +12,9 @@ from benchmarks.mutants.__main__ import summary
 from benchmarks.mutants.changes import changes
 from benchmarks.mutants.equivalents import FIELDS, Equivalent, read
 from benchmarks.mutants.mirror import mirror
+from benchmarks.mutants.overlay import Outcome
 from benchmarks.mutants.sample import ROOMS, from_file, sample
-from benchmarks.mutants.trial import Verdict
+from benchmarks.mutants.trial import Ran, Verdict, measure, try_changes
 
 ROOT = Path(__file__).parents[2]
 TOY = '''"""A toy: 1 + 1."""
@@ -221,3 +222,34 @@ def test_changes_of_a_toy_are_tried_in_copies_and_only_what_is_tested_is_noticed
     assert first == [*[["Scale.of", True, "mirror"]] * 2, *[["squared", False, ""]] * 4]
     assert then == [*[["Scale.of", False, ""]] * 2, *[["squared", True, "wider"]] * 4], "by the tests beyond the mirror"
     assert (room / "toy.py").read_text() == TOY, "the checkout is never edited"
+
+
+class OutOfTime:
+    """A copy in which no test ends."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def start(self, tests, *, plugins, changed):
+        return self
+
+    def ended(self, limit):
+        return Outcome(None, limit, "")
+
+    def write(self, path, content):
+        (self.folder / path).write_bytes(content)
+
+
+def test_what_does_not_end_is_no_test_without_a_change_and_notices_one(tmp_path, offered):
+    copy = OutOfTime(tmp_path)
+    (ran,) = measure(["tests/test_a.py"], [copy], tmp_path, limit=5.0)
+    assert ran == Ran("tests/test_a.py", 5.0, False, frozenset())
+    (tmp_path / "room").mkdir()
+    (tmp_path / "room" / "toy.py").write_text(TOY)
+    tests = {True: [Ran("tests/test_b.py::test", 1.0, True, frozenset())], False: [ran]}
+    for passes, expected in ((True, (True, "time")), (False, (False, ""))):
+        (verdict,) = try_changes(
+            offered[:1], [copy], lambda _, passes=passes: tests[passes], by="mirror", told=lambda _: None, source="."
+        )
+        assert (verdict.killed, verdict.by) == expected
+    assert (tmp_path / "room" / "toy.py").read_text() == TOY
