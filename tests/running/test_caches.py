@@ -225,3 +225,69 @@ def test_what_was_made_from_a_file_that_was_put_back_is_made_again(tmp_path):
     file.unlink()
     file.write_text("same")  # equal content, another file: what a run says it read must be there when it ends
     assert [kept.get("a", make) for _ in range(2)] == [2, 2]
+
+
+# Code that changes what it shares -------------------------------------------------------------------------------------
+
+SPOILS = """
+from dataclasses import dataclass
+from paribus.spec import field
+from paribus_toy import Measure
+@dataclass(frozen=True)
+class Spoils(Measure):
+    type = "own_spoils"
+    added: float = field(1.0, help="Added in place.")
+    fails: bool = field(False, help="Fails then.")
+    def run(self, setup, recorder):
+        setup.data[3] += self.added
+        if self.fails:
+            raise ValueError("fails for another reason")
+        return super().run(setup, recorder)
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_data_that_own_code_changed_in_place_are_loaded_anew_for_the_next_job(fails, own, store, job):
+    import paribus_toy
+
+    from paribus.errors import ExperimentError
+    from paribus.running.run import run_job
+
+    own("own_spoils").write("it", SPOILS)
+    with pytest.raises(ExperimentError, match="another reason" if fails else "in place"):
+        run_job(job({"_target_": "own_spoils.it.Spoils", "fails": fails}))
+    assert run_job(job("Measure")).aggregates.mean_delta == paribus_toy.ToyData(0).load().mean()
+
+
+def test_of_what_is_kept_only_what_a_run_uses_is_looked_at(own, store, job, monkeypatch):
+    from paribus.running import stamps
+    from paribus.running.run import run_job
+
+    caches.data_sets.get("of another job", lambda: __import__("numpy").zeros(100))
+    seen, parts = [], stamps._parts
+    monkeypatch.setattr(
+        stamps, "_parts", lambda value: ((seen.append(part.shape), (name, part))[1] for name, part in parts(value))
+    )
+    own("own_spoils").write("it", SPOILS)
+    run_job(job({"_target_": "own_spoils.it.Spoils", "added": 0.0}))
+    assert seen == [(10,), (10,)], "once before and once after"
+
+
+def test_what_a_run_takes_only_while_it_works_is_looked_at():
+    import numpy as np
+
+    from paribus.errors import ExperimentError
+
+    def make():
+        return np.zeros(3)
+
+    caches.data_sets.get("kept", make)
+    for key in ("kept", "made"):
+        with caches.using() as used, pytest.raises(ExperimentError, match="in place"), used.unchanged():
+            caches.data_sets.get(key, make)[0] = 1
+        assert "kept" not in caches.data_sets
+    with caches.using() as used, used.unchanged():
+        caches.data_sets.get("kept", make)
+    caches.data_sets.get("kept", make)[0] = 1
+    with caches.using() as used, used.unchanged():
+        caches.data_sets.get("kept", make)

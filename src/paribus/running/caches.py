@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
 from paribus.config.foreign import Foreign
@@ -19,6 +16,7 @@ from paribus.config.opened import Opened, again, recording
 from paribus.engine.cache import FeatureCache
 from paribus.errors import ExperimentError
 from paribus.running.contents import fingerprint
+from paribus.running.stamps import Stamp, changed, stamps
 
 BYTES = 2 << 30
 """Maximum number of cached objects of each kind per process."""
@@ -52,6 +50,7 @@ class Latest:
             self._kept.move_to_end(key)
             value, opened = self._kept[key]
             again(opened)
+            self._taken(key, value)
             return value
         sizes = self._sizes()
         while self._kept and sum(sizes.values()) > self._limit:  # before two are there, too large for one process
@@ -62,7 +61,13 @@ class Latest:
         sizes = self._sizes(sizes)  # making it may have kept others by the way
         while len(self._kept) > self._size or (len(self._kept) > 1 and sum(sizes.values()) > self._limit):
             del sizes[self._kept.popitem(last=False)[0]]
+        self._taken(key, value)
         return value
+
+    def _taken(self, key: Hashable, value: Any) -> None:
+        if self is not checkpoints:  # of these, callers get copies
+            for used in _used:
+                used.take(self, key, value)
 
     def _sizes(self, known: Mapping[Hashable, int] = MappingProxyType({})) -> dict[Hashable, int]:
         """Return the bytes of each cached value, including what it has loaded since it was made.
@@ -85,6 +90,7 @@ class Latest:
         self._kept.clear()
 
 
+_used: list[Used] = []
 data_sets = Latest(6)
 models = Latest(4)
 checkpoints = Latest(64)
@@ -99,34 +105,56 @@ def load_data(node: Any) -> Any:
     return data_sets.get(fingerprint(node), node.call if isinstance(node, Foreign) else node.load)
 
 
+class Used:
+    """What a run takes from the caches of data sets and models."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._taken: dict[tuple[Latest, Hashable], dict[str, Stamp]] = {}
+        self._stamping = False
+
+    def take(self, cache: Latest, key: Hashable, value: Any) -> None:
+        """Note what is taken."""
+        if (cache, key) not in self._taken:
+            self._taken[cache, key] = stamps(value) if self._stamping else {}
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Check that the run's code leaves what it takes as it is, before or within the block.
+
+        Raises:
+            ExperimentError: If a data set or a model was changed in place. The caches are emptied then, also where the
+                code fails for another reason.
+        """
+        self._stamping = True
+        for cache, key in self._taken:
+            self._taken[cache, key] = stamps(cache.values().get(key))
+        try:
+            yield
+        except BaseException:
+            if self._changed():
+                clear()
+            raise
+        if self._changed():
+            clear()
+            raise ExperimentError(
+                "its code changed the data or the model in place, which other jobs of this process share; "
+                "work on a copy"
+            )
+
+    def _changed(self) -> bool:
+        return any(changed(cache.values().get(key), before) for (cache, key), before in self._taken.items())
+
+
 @contextmanager
-def untouched() -> Iterator[None]:
-    """Check that shared objects are unchanged.
-
-    Raises:
-        ExperimentError: If a data set or a model was changed in place; the caches are emptied then.
-    """
-    before = _stamps()
-    yield
-    after = _stamps()
-    if any(
-        after[key].get(name, held) != held for key in before.keys() & after.keys() for name, held in before[key].items()
-    ):
-        clear()
-        raise ExperimentError(
-            "its code changed the data or the model in place, which other jobs of this process share; work on a copy"
-        )
-
-
-def _stamps() -> dict[Hashable, dict[str, str]]:
-    """Return hashes of the arrays and weights that each shared object holds; more may be added, none may change."""
-    return {
-        key: {
-            name: hashlib.sha256(f"{part.shape}".encode() + part.tobytes()).hexdigest() for name, part in _arrays(value)
-        }
-        for kept in (data_sets, models)
-        for key, value in kept.values().items()
-    }
+def using() -> Iterator[Used]:
+    """Collect what is taken from the caches of data sets and models while the block runs."""
+    used = Used()
+    _used.append(used)
+    try:
+        yield used
+    finally:
+        _used[:] = [one for one in _used if one is not used]
 
 
 def array_bytes(value: Any, depth: int = 3) -> int:
@@ -154,24 +182,6 @@ def array_bytes(value: Any, depth: int = 3) -> int:
     elif hasattr(value, "__dict__"):
         parts = vars(value).values()
     return sum(array_bytes(part, depth - 1) for part in parts)
-
-
-def _arrays(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-    if isinstance(value, np.ndarray):
-        if value.dtype.kind in "biufc":
-            yield name, value
-    elif isinstance(value, Tensor):
-        plain = value.detach().cpu()
-        yield name, (plain.double() if plain.is_floating_point() else plain).numpy()  # whatever format it is put into
-    elif isinstance(value, nn.Module):
-        for key, weight in sorted(value.state_dict().items()):
-            yield from _arrays(weight, f"{name}.{key}", depth)
-    elif depth and isinstance(value, dict):
-        for key, item in value.items():
-            yield from _arrays(item, f"{name}.{key}", depth - 1)
-    elif depth and (dataclasses.is_dataclass(value) or hasattr(value, "__dict__")) and not isinstance(value, type):
-        for key, item in sorted(vars(value).items()):
-            yield from _arrays(item, f"{name}.{key}", depth - 1)
 
 
 def clear() -> None:

@@ -107,7 +107,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
     def work(living: Living) -> Result:
         own = (living.run.folder, living.workspace.folder)
         plugin, wanted = plugins.named(request.subject), asked(resolved, store)
-        with recording() as opened, heard_by(living.recorder.warn):
+        with recording() as opened, heard_by(living.recorder.warn), caches.using() as used:
             setup = plugin.setup(wanted)
             for line in plugin.notes(wanted, setup):
                 living.recorder.warn(line)
@@ -120,7 +120,7 @@ def _measured(resolved: Resolved, store: Store, folder: Path, *, known: Identifi
                 living.recorder.warn(line)
             living.origin |= keeping.inputs_of(resolved, setup) | handed.keep(request, living.run)
             living.workspace.made_from(inputs.read_by(known, opened, own).digest())
-            with inside(request, setup), caches.untouched() if known.code else contextlib.nullcontext():
+            with inside(request, setup), used.unchanged() if known.code else contextlib.nullcontext():
                 result = perform(
                     request.experiment,
                     setup,
