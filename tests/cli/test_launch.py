@@ -49,6 +49,7 @@ def test_a_sweep_runs_every_job_and_is_finished(program):
         ("experiment_error", 1, "failed", "the loss is not finite"),
         ("unsuccessful", 1, "failed", "it did not work"),
         ("refuse", 2, "refused", "img_7.png is corrupted"),
+        ("no_store", 1, "failed", "runs cannot be kept here"),
     ],
 )
 def test_a_run_that_fails_says_so_in_one_line(program, do, code, status, part):
@@ -77,6 +78,7 @@ def test_a_sweep_goes_on_after_a_failure_and_ends_in_a_table(program):
 def test_a_sweep_in_which_everything_is_refused_was_a_wrong_request(program):
     assert program("-m", "seed=1,2", "experiment.do=refuse") == 2
     assert program("-m", "seed=1,2", "experiment.do=refuse,finish") == 1
+    assert program("-m", "seed=1,2", "experiment.do=no_store") == 1, "the request was right"
 
 
 def test_a_comparison_that_fails_makes_the_sweep_fail(program, monkeypatch):

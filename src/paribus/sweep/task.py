@@ -27,6 +27,7 @@ from paribus.sweep.batch import Policy
 from paribus.sweep.loader import JOB
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.warned import show_once
+from paribus.tracking.patience import StoreError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -233,7 +234,8 @@ def attempt(
         return replace(ended, status=outcomes.BUSY, message=one_line(str(error)))
     except ParibusError as error:
         _keep_traceback(folder)
-        status = outcomes.FAILED if isinstance(error, ExperimentError) else outcomes.REFUSED
+        right = isinstance(error, ExperimentError | StoreError)  # the store was there when the request was checked
+        status = outcomes.FAILED if right else outcomes.REFUSED
         ended = _failed(ended, error, status, one_line(str(error)))
     except (Exception, SystemExit) as error:  # sys.exit() in foreign code ends its job, not the sweep
         _keep_traceback(folder)

@@ -10,6 +10,7 @@ from paribus.errors import DataError, ExperimentError
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Diagnostics, Result
 from paribus.sweep.signals import Interrupted
+from paribus.tracking.patience import StoreError
 
 
 def note(*words: object) -> None:
@@ -31,6 +32,8 @@ def run_job(job, *, sweep=None, output_dir=None, inside=None, waits=True):
             raise ExperimentError("the loss is not finite")
         if do == "refuse":
             raise DataError("img_7.png is corrupted")
+        if do == "no_store":
+            raise StoreError("/data: runs cannot be kept here (Read-only file system)")
         if do == "sleep":
             time.sleep(job.experiment.seconds)
         if do == "late_signal":
