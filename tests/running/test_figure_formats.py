@@ -9,6 +9,7 @@ import pytest
 from paribus.cli.main import main
 from paribus.config.settings import FigureSettings
 from paribus.running.run import run_job
+from paribus.sweep.start import start, told
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,36 @@ def test_formats(store, job, formats, sweep, kept, tmp_path):
     assert [path.removeprefix("figures/") for path in store.artifacts(result.run_id, "figures")] == kept
     page = store.download(result.run_id, "report.html").read_text()
     assert ("data:image/png" in page) == (formats != []), "the page shows them, whatever is kept beside it"
+
+
+def test_a_reused_run_says_which_figures_it_lacks(store, job, seq, caplog):
+    """``figures.formats`` of a run that was there already was passed over in silence."""
+
+    def said(node, formats, sweep="t"):
+        caplog.clear()
+        result = run_job(replace(job(node), figures=FigureSettings(formats)), sweep=sweep)
+        assert result.reused
+        return [record.getMessage() for record in caplog.records if "figures" in record.getMessage()]
+
+    run = run_job(job("Measure"), sweep="s").run_id[:8]
+    expected = (
+        f"run {run}, which is reused, keeps no figures as pdf; paribus figures {run} OUT --formats pdf draws them"
+    )
+    assert said("Measure", ["png", "pdf"]) == [f"{expected} into OUT"]
+    assert said("Measure", ["png"]) == said("Measure", []) == said("Measure", None) == []
+    run_job(job(seq(measure="Measure")), sweep="s")
+    assert said(seq(measure="Measure"), ["png", "pdf"]) == [f"{expected} into OUT"], "of a step, under its own name"
+
+
+def test_a_sweep_says_once_that_reused_runs_lack_figures(store, job):
+    asked = [replace(job("Measure", seed=seed), figures=FigureSettings(["pdf"])) for seed in range(2)]
+    made = [run_job(each, sweep="s").run_id for each in [job("Measure", seed=0), asked[1]]]
+    lines = told(start(asked, "t"))
+    assert lines[-1] == (
+        f"  without figures as pdf: 1 of these runs, the first is {made[0][:8]}; paribus figures RUN OUT --formats pdf "
+        "draws those of a run into OUT"
+    )
+    assert not any("figures" in line for line in told(start([job("Measure", seed=seed) for seed in range(2)], "t")))
 
 
 def test_the_figures_of_a_finished_run_are_drawn_again_elsewhere(store, job, tmp_path, capsys):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.errors import DataError, ExperimentError, ParibusError, with_kind
 from paribus.results.schema import Aggregates, Result
 from paribus.results.values import plain
-from paribus.running import claims, failures, keeping
+from paribus.running import claims, failures, figure_formats, keeping
 from paribus.running.holding import SignalsHeld
 from paribus.running.recorder import TrackedRecorder
 from paribus.running.tags import model_label, run_name, run_tags
@@ -127,8 +127,7 @@ def once(
         return measure()
     found = reusable(store, identity, check)
     if found is not None:
-        claims.say_of_reused(request, found)
-        return found
+        return _taken(request, store, found)
 
     def busy() -> None:
         if not request.waits:
@@ -139,12 +138,18 @@ def once(
         with store.claim(identity, busy):
             found = reusable(store, identity, check)
             if found is not None:
-                claims.say_of_reused(request, found)
-                return found
+                return _taken(request, store, found)
             try:
                 return measure()
             except Superseded as error:
                 log.warning("%s", error)
+
+
+def _taken(request: Request, store: Store, found: Result) -> Result:
+    """Return the result of a run that is reused, after saying what the request names and it does not have."""
+    claims.say_of_reused(request, found)
+    figure_formats.say_of_reused(request, store, found)
+    return found
 
 
 def reusable(store: Store, identity: str, check: Callable[[Result], None] | None = None) -> Result | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
+from paribus.running.figure_formats import lacking
 from paribus.running.run import take_job
 from paribus.running.workspace import discard
 from paribus.sweep import outcome as outcomes
@@ -16,6 +17,7 @@ from paribus.sweep.identities import Known, known_jobs
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.standing import Runs, Standing, all_standing
 from paribus.tracking.kept import FAILURE_TAG
+from paribus.tracking.opening import open_store
 from paribus.tracking.states import run_states
 
 if TYPE_CHECKING:
@@ -132,6 +134,24 @@ def _given_up(known: Known, status: Standing, sweep: str) -> Outcome | None:
     )
 
 
+def _without_figures(started: Started, reused: Sequence[Outcome]) -> list[str]:
+    """Return a line about reused runs without figures in a format that their jobs name; none where all have them."""
+    jobs = {each.number: each.job for each in started.known}
+    found: list[tuple[str, list[str]]] = []
+    for outcome in reused:
+        job = jobs[outcome.number] if outcome.number is not None else None
+        if job is not None and job.figures.formats and outcome.run_id is not None:
+            store = open_store(job.nodes["tracking"])
+            found += lacking(store, store.result(outcome.run_id), job.figures.formats)
+    if not found:
+        return []
+    formats = list(dict.fromkeys(name for _, names in found for name in names))
+    return [
+        f"  without figures as {' or '.join(formats)}: {len(found)} of these runs, the first is {found[0][0][:8]}; "
+        f"paribus figures RUN OUT --formats {','.join(formats)} draws those of a run into OUT"
+    ]
+
+
 def told(started: Started) -> list[str]:
     """Return lines to print before a sweep: the reused jobs, and how many are left out."""
     reused = [outcome for outcome in started.settled.values() if outcome.reused]
@@ -149,6 +169,7 @@ def told(started: Started) -> list[str]:
         jobs = [each.job for each in started.known if each.number in taken]
         if any(job.claim.endpoint is not None or job.parent_hypothesis for job in jobs):
             lines.append("  of these runs the claim and the hypothesis are not recorded: they are taken as they are")
+        lines += _without_figures(started, reused)
     if given_up:
         lines.append(f"{given_up} failed before, by this very code, and are not tried again (sweep.retry=failed does)")
     return lines
