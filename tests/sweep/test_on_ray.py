@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from paribus.cli.main import main
-from paribus.sweep.on_ray import asked, room
+from paribus.errors import ConfigError
+from paribus.sweep.on_ray import asked, check, room
 
 
 def node(alive=True, **resources):
@@ -37,3 +41,38 @@ def test_without_ray_the_sweep_is_refused_and_leaves_nothing(workdir, monkeypatc
     words = ["experiment=family_1d_sweep", "experiment.family=SCU", "feature=threshold", "model=planted", "seed=0,1"]
     assert main(["-m", *words, "hydra/launcher=ray"]) == 2
     assert "Ray is not installed" in capsys.readouterr().err and not [*workdir.rglob("*")]
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """As much of Ray as is asked before it is started."""
+    made = SimpleNamespace(init=lambda address=None: None, remote=lambda **_: lambda run: run)
+    monkeypatch.setitem(sys.modules, "ray", made)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return made
+
+
+@pytest.mark.parametrize("form", ["{}", "ray://{}"])
+@pytest.mark.parametrize("named_by", ["option", "environment"])
+def test_an_address_at_which_nothing_answers_is_refused_at_once(ray, form, named_by, monkeypatch):
+    """Ray tried for two minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = form.format(f"127.0.0.1:{server.getsockname()[1]}")
+        init = {"address": address if named_by == "option" else "auto"}
+        if named_by == "environment":
+            monkeypatch.setenv("RAY_ADDRESS", address)
+        assert check(init, {}) is ray
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match=f"no cluster answers at {address} "):
+        check(init, {})
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("address", [None, "auto", "local", "head-node", "other://x:1"])
+def test_an_address_that_names_no_machine_is_left_to_ray(ray, address):
+    assert check({"address": address}, {}) is ray
+
+
+def test_a_port_that_is_none_is_refused(ray):
+    with pytest.raises(ConfigError, match="head:637900 is no address"):
+        check({"address": "head:637900"}, {})

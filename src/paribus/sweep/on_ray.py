@@ -7,10 +7,12 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext
@@ -28,8 +30,8 @@ from paribus.sweep.workers.worker import Order, Start, context_of, done, orders
 from paribus.tracking import login
 
 log = logging.getLogger("paribus.sweep")
-
-
+ANSWER_SECONDS = 5.0
+"""Seconds in which the address of a cluster must take a connection."""
 RAY = "hydra_plugins.paribus_sweeps.RayLauncher"
 """The launcher's name among Hydra's plug-ins."""
 
@@ -118,7 +120,8 @@ def check(init: Any, remote: Any) -> Any:
     """Return the package ``ray``, if it can be started with these arguments; nothing is started.
 
     Raises:
-        ConfigError: If Ray is not installed, or knows no such argument of ``ray.init`` or option of a task.
+        ConfigError: If Ray is not installed, knows no such argument of ``ray.init`` or option of a task, or nothing
+            answers at its address.
     """
     try:
         import ray  # an optional package
@@ -132,7 +135,33 @@ def check(init: Any, remote: Any) -> Any:
         ray.remote(**_options(_plain(remote)))(run_order)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.launcher.remote: {one_line(str(error))}") from None
+    _refuse_unreachable(_plain(init).get("address"))
     return ray
+
+
+def _refuse_unreachable(asked: str | None) -> None:
+    """Refuse an address at which nothing answers, which Ray itself would try for minutes.
+
+    Args:
+        asked: ``address`` of ``ray.init``; where it names no machine, Ray takes that of the environment.
+
+    Raises:
+        ConfigError: If no connection can be made.
+    """
+    named = asked if asked and asked != "auto" else os.environ.get("RAY_ADDRESS", "")
+    try:
+        parts = urlsplit(named if "://" in named else f"ray://{named}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"hydra/launcher=ray: {named} is no address of a Ray cluster ({error})") from None
+    if parts.scheme != "ray" or host is None or port is None:
+        return
+    try:
+        socket.create_connection((host, port), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise ConfigError(
+            f"hydra/launcher=ray: no cluster answers at {named} ({error.strerror or error}); try ray start --head"
+        ) from None
 
 
 def _options(remote: Mapping[str, Any]) -> dict[str, Any]:
