@@ -36,7 +36,10 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
         Effects(
             "heatmap", "{x} AP x {y} AP", "activation beyond the sum of both alone", "interaction", null="like features"
         ),
-        Sentence("The sum of both families alone explains {additive_r2:share} of the variance over the cells."),
+        Sentence(
+            "One effect of each family, added up, explains {additive_r2:share} of the variance of the mean activation "
+            "between their combinations."
+        ),
     )
 
     family_x: str = field(
