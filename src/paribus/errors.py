@@ -131,6 +131,22 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
 
 
+def size_of(count: float) -> str:
+    """Return a number of bytes as a text, in the largest unit of which there is one.
+
+    Example:
+        >>> size_of(900), size_of(35 << 20), size_of(5 << 30), size_of(7.45 * 2**30)
+        ('900 bytes', '35 MiB', '5 GiB', '7.5 GiB')
+    """
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if round(value) < 1024:
+            break
+        value, unit = value / 1024, larger
+    digits = f"{value:.1f}" if unit != "bytes" and value < 10 else f"{value:.0f}"
+    return f"{digits.removesuffix('.0')} {unit}"
+
+
 def nearest(name: str, valid: Iterable[str], *, show: int = 12) -> str:
     """Return a clause naming the valid choices, the ones most like ``name`` first.
 

@@ -81,8 +81,8 @@ def test_what_is_too_large_to_keep_is_said_where_the_run_is_repeated(contexts, w
     monkeypatch.setattr(handed, "KEEP_BYTES", 200)
     result = paribus.run([*WORDS, "tracking=off"], model=Net(), data=contexts)
     assert result.provenance["repeat"] == (
-        "cannot be repeated from what is kept: the contexts (0 MB) took more than the 0 MB up to which objects of a "
-        "notebook are kept"
+        "cannot be repeated from what is kept: the contexts (3.1 KiB) took more than the 200 bytes up to which objects "
+        "of a notebook are kept"
     )
     assert result.provenance["handed"]["data"]["kept"] is None
     assert result.provenance["handed"]["model"]["kept"] == handed.WEIGHTS_FILE

@@ -65,4 +65,4 @@ def test_too_much_is_cut_out_in_the_middle_and_the_log_says_how_much(tmp_path: P
     kept = path.read_text()
     assert len(kept) < 1000 + 3 * 5000
     assert kept.startswith("before\nline 0\n") and kept.endswith("line 199999\n")
-    assert "[... about 2 MB of this log are not kept ...]\nline 19" in kept
+    assert "[... 2.2 MiB of this log are not kept ...]\nline 19" in kept

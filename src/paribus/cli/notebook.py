@@ -30,7 +30,7 @@ def run(
     """Run one experiment, exactly as ``paribus OVERRIDES`` does on the command line, and return its result.
 
     A module and contexts of your own can be passed as objects. They are identified by content (weights, settings and
-    source of the module; arrays of the contexts), are never changed, and are kept with the run up to 256 MB each.
+    source of the module; arrays of the contexts), are never changed, and are kept with the run up to 256 MiB each.
 
     Args:
         overrides: Words such as ``experiment=domain_swap`` or ``seed=3``.

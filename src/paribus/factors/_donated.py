@@ -15,7 +15,7 @@ from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.parts import Chain, Together
 from paribus.engine.replacements import Graft
-from paribus.errors import ConfigError, DataError
+from paribus.errors import ConfigError, DataError, size_of
 from paribus.factors._alike import refuse_uneven, spans
 from paribus.factors._vectors import on_contexts
 from paribus.measure.executor import Executor
@@ -183,8 +183,8 @@ def donated(
     size = 2 * len(pairs) * sum(value.numel() * 4 for value in one.values())
     if size > MOST_BYTES:
         raise ConfigError(
-            f"experiment: the values of {len(pairs)} pairs at {len(sites)} sites take {size / 2**30:.1f} GiB (at most "
-            "4); fewer pairs (experiment.n_contexts) or layers"
+            f"experiment: the values of {len(pairs)} pairs at {len(sites)} sites take {size_of(size)} (at most "
+            f"{size_of(MOST_BYTES)}); fewer pairs (experiment.n_contexts) or layers"
         )
     n = len(executor.subject)
     rows = pairs.T.ravel()

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from paribus.engine.normalised import KINDS as NORMALISATIONS
-from paribus.errors import CheckpointError, nearest
+from paribus.errors import CheckpointError, nearest, size_of
 from paribus.models import loading
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.sae import LENS_CONFIG, LENS_WEIGHTS
@@ -293,8 +293,8 @@ def _check_header(file: Path, settings: LensSettings) -> None:
     size, memory = 4 * sum(map(math.prod, shapes.values())), _memory()
     if 2 * size > memory:  # as it is read, and once more as the network's own
         raise CheckpointError(
-            f"sae {settings.folder}: {n_features} features of {width} take {2 * size / 2**30:.1f} GiB while they are "
-            f"read; this machine has {memory / 2**30:.1f}"
+            f"sae {settings.folder}: {n_features} features of {width} take {size_of(2 * size)} while they are "
+            f"read; this machine has {size_of(memory)}"
         )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from paribus.config.check import TARGET
 from paribus.config.job import Job
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, size_of
 from paribus.measure import Contexts
 from paribus.models import handed as models
 from paribus.models.handed import HandedModel
@@ -129,9 +129,9 @@ def repeated(request: Request, words: tuple[str, ...]) -> str | None:
         return None
     lost = [one for one in given if not one.kept]
     if lost:
-        sizes = ", ".join(f"{one.called} ({one.size / 2**20:.0f} MB)" for one in lost)
+        sizes = ", ".join(f"{one.called} ({size_of(one.size)})" for one in lost)
         return (
-            f"cannot be repeated from what is kept: {sizes} took more than the {KEEP_BYTES // 2**20} MB up to which "
+            f"cannot be repeated from what is kept: {sizes} took more than the {size_of(KEEP_BYTES)} up to which "
             "objects of a notebook are kept"
         )
     names = {"model": "module", "data": "contexts"}

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paribus.errors import DataError, message_of
+from paribus.errors import DataError, message_of, size_of
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
@@ -224,6 +224,6 @@ def _refuse_size(file: Path, needed: int) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
     if needed > MOST_OF_MEMORY * memory:
         raise DataError(
-            f"table {file}: takes about {needed / 1e9:.0f} GB in memory, more than half of this machine's "
-            f"{memory / 1e9:.0f} GB; keep the columns and rows that are needed in a parquet file"
+            f"table {file}: takes about {size_of(needed)} in memory, more than half of this machine's "
+            f"{size_of(memory)}; keep the columns and rows that are needed in a parquet file"
         )

@@ -16,7 +16,7 @@ from paribus.cli.arguments import Arguments
 from paribus.cli.columns import aligned
 from paribus.cli.store import stated_spec
 from paribus.config.locate import conf_dir
-from paribus.errors import ParibusError
+from paribus.errors import ParibusError, size_of
 from paribus.running.workspace import ROOT, orphans
 from paribus.tracking.health import Finding, look
 from paribus.tracking.opening import open_store
@@ -98,7 +98,7 @@ def _disk(spec: TrackingSpec) -> list[tuple[bool, str, str]]:
     if spec.kind != "local" or not folder.is_dir():
         return []
     free = shutil.disk_usage(folder).free
-    return [(free >= _LEAST_FREE, "disk", f"{free / 2**30:.1f} GiB free")]
+    return [(free >= _LEAST_FREE, "disk", f"{size_of(free)} free")]
 
 
 def _findings(spec: TrackingSpec, *, mends: bool) -> list[Finding]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from paribus.arrays import Ints
-from paribus.errors import DataError, nearest
+from paribus.errors import DataError, nearest, size_of
 from paribus.spec import path_of
 from paribus.subjects.images.arrays import Arrays
 from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
@@ -156,7 +156,7 @@ def _true_shapes(file: Path) -> dict[str, tuple[int, ...]]:
                 raise DataError(f"arrays {file}: {name} says {shape} of {dtype}, but holds {held} bytes")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else math.inf
     if total > memory:
-        raise DataError(f"arrays {file}: holds {total / 1e9:.0f} GB, more than the memory of this machine")
+        raise DataError(f"arrays {file}: holds {size_of(total)}, more than the memory of this machine")
     return shapes
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from paribus.arrays import Ints
-from paribus.errors import DataError
+from paribus.errors import DataError, size_of
 from paribus.measure.contexts import numbered
 from paribus.spec import path_of
 from paribus.subjects.tokens.data import Targets, TokenData
@@ -98,7 +98,7 @@ def small_file(path: str) -> Path:
     if not file.is_file():
         raise DataError(f"data.path={path}: no such file")
     if file.stat().st_size > MOST_BYTES:
-        raise DataError(f"data.path={path}: {file.stat().st_size / 2**30:.1f} GiB; at most 1 is read")
+        raise DataError(f"data.path={path}: {size_of(file.stat().st_size)}; at most {size_of(MOST_BYTES)} is read")
     return file
 
 

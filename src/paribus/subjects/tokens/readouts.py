@@ -11,7 +11,7 @@ from torch import Tensor
 
 from paribus.arrays import Ints
 from paribus.engine.batches import widened
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, size_of
 from paribus.measure.readout import Readout, is_largest
 from paribus.subjects.tokens.data import Targets, TokenData
 
@@ -135,7 +135,8 @@ class TargetDivergence(_AtTargets):
             if size > MOST_KEPT:
                 raise ConfigError(
                     f"experiment.readout=kl: the log-probabilities of {len(self._base) + len(missing)} sequences take "
-                    f"{size / 2**30:.1f} GiB (at most 2); fewer sequences (experiment.n_contexts) or targets"
+                    f"{size_of(size)} (at most {size_of(MOST_KEPT)}); fewer sequences (experiment.n_contexts) or "
+                    "targets"
                 )
 
             def keep(rows: slice, output: Tensor, _: Any) -> None:

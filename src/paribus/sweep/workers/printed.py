@@ -14,6 +14,8 @@ from typing import Self
 
 from hydra.core.hydra_config import HydraConfig
 
+from paribus.errors import size_of
+
 FIRST = LAST = 8 << 20
 """Bytes of a log that are kept at least: its first ones, and its latest. More may be there for a moment only."""
 LOOK_SECONDS = 0.2
@@ -96,7 +98,8 @@ class Printed:
             end = end[end.find(b"\n") + 1 :]
             self._cut += os.fstat(self._file).st_size - self._first - len(end)  # it may have grown meanwhile
             os.ftruncate(self._file, self._first)
-            os.write(self._file, b"\n[... about %d MB of this log are not kept ...]\n" % round(self._cut / 1e6) + end)
+            said = f"\n[... {size_of(self._cut)} of this log are not kept ...]\n"
+            os.write(self._file, said.encode() + end)
 
 
 def _flush() -> None:

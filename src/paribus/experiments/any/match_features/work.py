@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, size_of
 from paribus.experiments.any._session import refuse_several, rows_to_choose_on
 from paribus.experiments.any.match_features.sides import Side, same_place, sides_of, vectors_of
 from paribus.experiments.any.match_features.spec import ACTIVATION, WAYS, MatchFeatures
@@ -153,6 +153,6 @@ def _refuse_large(experiment: MatchFeatures, first: Side, second: Side, n: int) 
     if needed > MOST_BYTES:
         raise ConfigError(
             f"match_features: the activations of {first.sae.n_features} and {second.sae.n_features} latents on "
-            f"{vectors} vectors take {needed / 2**30:.1f} GiB (at most {MOST_BYTES >> 30}); lower "
+            f"{vectors} vectors take {size_of(needed)} (at most {size_of(MOST_BYTES)}); lower "
             "experiment.n_contexts or n_vectors"
         )

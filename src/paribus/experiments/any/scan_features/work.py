@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Ints
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, size_of
 from paribus.experiments.any._effects import KNOWN, NOT_INFERRED
 from paribus.experiments.any._features import LATENT, Surveyed, surveyed
 from paribus.experiments.any._session import is_whole, only_network, refuse_several, rows_to_choose_on
@@ -136,7 +136,7 @@ def _groups(at: Surveyed, factors: Sequence[InputFactor], rows: Ints, setup: Net
     if most < LEAST_GROUPS:
         raise ConfigError(
             f"scan_features: {n_effects} effects of {at.columns.size} {at.kind}s take "
-            f"{LEAST_GROUPS * per_group / 2**20:,.0f} MiB (at most {MOST_SUMS >> 20}); lower "
+            f"{size_of(LEAST_GROUPS * per_group)} (at most {size_of(MOST_SUMS)}); lower "
             "experiment.most_factors or most_levels"
         )
     group = np.zeros(len(setup.contexts), np.int64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from paribus.errors import ConfigError, nearest
+from paribus.errors import ConfigError, nearest, size_of
 
 TYPES = (
     "family_1d_sweep", "family_2d_heatmap", "binary_presence_effect", "minimal_cores", "pairwise_interactions",
@@ -98,7 +98,7 @@ def parse(raw: bytes, *, default_id: str | None = None) -> LegacySpec:
         ConfigError: If it is no JSON object, or a field is unknown or has a wrong value.
     """
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"the spec is larger than {MAX_BYTES // 1024} KiB")
+        raise ConfigError(f"the spec is larger than {size_of(MAX_BYTES)}")
     try:
         tree = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant)
     except UnicodeDecodeError:
