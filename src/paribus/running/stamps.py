@@ -103,8 +103,8 @@ def _raw(chunk: Any, dtype: torch.dtype | None) -> memoryview:
     """Return the bytes of a piece, without a copy where it is in memory in this order and format."""
     if isinstance(chunk, Tensor):
         plain = chunk.detach().cpu().resolve_conj().resolve_neg().to(dtype or chunk.dtype).contiguous()
-        return memoryview(plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy())
-    return memoryview(np.ascontiguousarray(chunk).reshape(-1).view(np.uint8))
+        return plain.as_strided((plain.numel(),), (1,)).view(torch.uint8).numpy().data
+    return np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).data
 
 
 def _parts(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, Part]]:
