@@ -269,7 +269,7 @@ def test_other_files_are_refused(tmp_path):
 def test_a_file_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch, name, planted_hospitals):
     file = planted_hospitals.write_hospitals(tmp_path / name)
     monkeypatch.setattr(files, "MOST_OF_MEMORY", 1e-9)
-    with pytest.raises(DataError, match="GB in memory, more than half of this machine's"):
+    with pytest.raises(DataError, match=r" in memory, more than half of this machine's \d+ GiB"):
         table(file).load()
 
 
