@@ -85,17 +85,17 @@ def test_numbers_agree_with_scipy(both):
     assert tests["p_adj"].tolist() == pytest.approx((tests["p"] * 3).clip(upper=1).tolist())
 
 
-@pytest.mark.parametrize(("wider", "said"), [("few", True), ("many", False), ("none", False)])
+@pytest.mark.parametrize(("wider", "said"), [("few", True), ("many", False), ("none", False), ("constant", False)])
 def test_permuted_labels_of_a_small_group_of_large_spread_say_what_they_take_to_be_equal(wider, said):
     draw = np.random.default_rng(0)
+    usual = 0.0 if wider == "constant" else 1.0
     collected = [
-        replace(one, metrics={"score": draw.normal(0, 5.0 if name == wider else 1.0)}, seed=first + one.seed,
+        replace(one, metrics={"score": draw.normal(0, 5.0 if name == wider else usual)}, seed=first + one.seed,
                 params={"data.seed": first + one.seed})
         for name, n, first in (("few", 5, 0), ("many", 12, 20)) for one in runs(n, {name: 0.0})
     ]  # fmt: skip
-    test = frames(compared(collected, metrics=["score"], reference="few", allow=["missing_replicates"]))["tests"].iloc[
-        0
-    ]
+    found = frames(compared(collected, metrics=["score"], reference="few", allow=["missing_replicates"]))
+    test = found["tests"].iloc[0]
     assert test["design"] == "label_permutation" and ("which p takes to be equal" in test["flag"]) == said
 
 

@@ -39,9 +39,9 @@ Arm = Mapping[str, float]
 """Value by unit."""
 LOOKED = ("metric", "group", "reference", "n", "level", "mean", "p", "rejects", "ci_low", "ci_high")
 MOST_STEPS = 40
+"""Number of last steps that are tabulated where units were added without a plan."""
 MANY_MORE, WIDER = 1.5, 2.0
 """From how many times as many units, and how many times the sd, permuted labels reject too often: see `_spreads`."""
-"""Number of last steps that are tabulated where units were added without a plan."""
 
 
 @dataclass(frozen=True)
@@ -199,8 +199,8 @@ def _spreads(design: str, a: Arm, b: Arm) -> str:
     fewer, more = sorted((np.array([*arm.values()], dtype=np.float64) for arm in (a, b)), key=len)
     if design != "label_permutation" or len(fewer) < 2 or len(more) < MANY_MORE * len(fewer):
         return ""
-    wide, narrow = float(fewer.std(ddof=1)), float(more.std(ddof=1))
-    if not wide >= WIDER * narrow:
+    wide, narrow = spread(fewer), spread(more)
+    if wide == 0 or wide < WIDER * narrow:
         return ""
     return f"of unequal spread (sd {wide:.2g} of {len(fewer)}, {narrow:.2g} of {len(more)}), which p takes to be equal"
 
