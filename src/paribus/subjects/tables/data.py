@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from paribus.arrays import Floats, Ints
@@ -250,7 +251,7 @@ def encoded_as(known: TableData, data: TableData) -> TableData:
 def _recoded(values: NDArray[Any], wanted: EncodedColumn) -> tuple[Floats, list[str]]:
     """Return values ``[n]`` of a column, None or NaN where missing, as the inputs ``[n, width]`` of another one."""
     made = np.zeros((len(values), wanted.width))
-    missing = np.array([value is None or value != value for value in values], dtype=bool)
+    missing = pd.isna(values)
     if wanted.categories is None:
         made[~missing, 0] = (values[~missing].astype(np.float64) - wanted.mean) / wanted.scale
         made[missing, 0] = wanted.filled
