@@ -94,9 +94,7 @@ def pool_groups(values: ArrayLike, groups: ArrayLike, clusters: ArrayLike, *, sp
         raise ValueError("no group has two clusters, so the variance within groups is unknown")
     common = float((df * of_one).sum() / df.sum())
     variance = spread * (PRIOR_DF * common + df * of_one) / (PRIOR_DF + df)
-    known = np.maximum(
-        np.minimum(PRIOR_DF + df, df.sum()), 1.0
-    )  # the common variance is itself known no better than that
+    known = np.clip(PRIOR_DF + df, 1.0, max(df.sum(), 1.0))  # the common variance is itself known no better than that
     quantile = np.asarray(student.ppf((1 + spec.confidence) / 2, known), dtype=np.float64)
 
     tau2 = _between_variance(means, variance)
