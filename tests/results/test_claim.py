@@ -188,6 +188,7 @@ def test_a_claim_is_kept_with_its_time_and_is_no_part_of_the_identity(tmp_path, 
     capsys.readouterr()
     for words, said in (
         (["gallery"], "wants a folder"),
+        (["gallery", ""], "wants a folder"),
         (["gallery", "site", "--where", "nonsense"], "--where 'nonsense'"),
         (["gallery", "site", "--sweep", "x' or '1"], "no id of a sweep"),
         (["gallery", "site", "--study", "unheard_of"], "no runs found"),

@@ -76,6 +76,7 @@ def test_the_figures_of_a_finished_run_are_drawn_again_elsewhere(store, job, tmp
     assert store.artifacts(result.run_id, "figures") == before, "the run is not touched"
     assert main(["figures", result.run_id, str(out), "--formats", "svg"]) == 2
     assert main(["figures", result.run_id]) == 2 and main(["figures", "ffff", str(out)]) == 2
+    assert main(["figures", "latest", ""]) == 2 and main(["figures", "", str(out)]) == 2
     (tmp_path / "file").write_text("")
     assert main(["figures", "latest", str(tmp_path / "file" / "x")]) == 2
     assert "Traceback" not in capsys.readouterr().err

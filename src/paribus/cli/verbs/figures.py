@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--width", type=float)
     parser.store_options()
     asked = parser.take(arguments)
-    if asked.run is None or asked.out is None or "=" in asked.run or "=" in asked.out:
+    if not asked.run or not asked.out or "=" in asked.run or "=" in asked.out:
         raise ConfigError("figures: wants a run and a folder (paribus figures RUN OUT; paribus runs lists the runs)")
     formats = _formats(asked.formats)
     if asked.width is not None and not LEAST_CM <= asked.width <= MOST_CM:

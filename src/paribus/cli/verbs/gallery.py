@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     parser.store_options()
     asked = parser.take(arguments)
     words = [word for word in asked.overrides if "=" not in word]
-    if not words:
+    if not words or not words[0]:
         raise ConfigError("gallery: wants a folder to write to (paribus gallery OUT)")
     if asked.limit < 1:
         raise ConfigError(f"gallery: --limit wants a number from 1 on, got {asked.limit}")
