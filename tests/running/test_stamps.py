@@ -62,6 +62,14 @@ def test_an_array_in_another_order_in_memory_has_the_same_stamp(monkeypatch):
     assert stamps.stamps(NORMAL.reshape(4, 6)) != first
 
 
+def test_what_is_in_a_list_or_a_tuple_is_looked_at_too():
+    contexts = Holder(inputs=(tensor(), [NORMAL.copy()]))
+    before = stamps.stamps(contexts)
+    assert list(before) == [".inputs.0", ".inputs.1.0"]
+    contexts.inputs[1][0][2, 1] += 1
+    assert changed(contexts, before)
+
+
 def test_parts_may_be_added_or_left_out():
     before = stamps.stamps({"x": np.zeros(3), "y": np.ones(2)})
     assert not changed({"x": np.zeros(3), "more": np.ones(2)}, before)

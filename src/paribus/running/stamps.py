@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -119,9 +119,17 @@ def _parts(value: Any, name: str = "", depth: int = 3) -> Iterator[tuple[str, Pa
     elif isinstance(value, nn.Module):
         for key, weight in sorted(value.state_dict().items()):
             yield from _parts(weight, f"{name}.{key}", depth)
-    elif depth and isinstance(value, dict):
-        for key, item in value.items():
+    elif depth:
+        for key, item in _held(value):
             yield from _parts(item, f"{name}.{key}", depth - 1)
-    elif depth and (dataclasses.is_dataclass(value) or hasattr(value, "__dict__")) and not isinstance(value, type):
-        for key, item in sorted(vars(value).items()):
-            yield from _parts(item, f"{name}.{key}", depth - 1)
+
+
+def _held(value: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what a container or an object holds, with its key, position or attribute."""
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    if isinstance(value, type) or not hasattr(value, "__dict__"):
+        return ()
+    return sorted(vars(value).items())
