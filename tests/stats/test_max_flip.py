@@ -43,6 +43,10 @@ def test_the_family_wise_error_holds_where_holm_could_never_reject():
     assert 60 * 2 / 2**10 > 0.05 >= smallest_max_flip(10)
 
 
+def test_the_smallest_p_is_that_of_all_flips_or_of_those_drawn():
+    assert [smallest_max_flip(k, 99) for k in (6, 13, 14, 200)] == [2 / 2**6, 2 / 2**13, 1 / 100, 1 / 100]
+
+
 def test_rows_without_values_and_rows_of_zeros():
     values = np.stack([np.zeros(8), np.full(8, np.nan), np.arange(1.0, 9.0)])
     found = max_flip(reduce_to_clusters(values, np.arange(8)), rng=np.random.default_rng(0))
