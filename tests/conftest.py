@@ -59,10 +59,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def open_log_streams() -> None:
-    """Drop log handlers that a test before left behind with its captured, closed output: writing to one is an error."""
+    """Drop log handlers that a test before left behind: writing to its closed output or its folder is an error."""
     for logger in (logging.getLogger(), logging.getLogger("paribus")):
         for handler in logger.handlers[:]:
-            if getattr(getattr(handler, "stream", None), "closed", False):
+            file = getattr(handler, "baseFilename", None)
+            gone = file is not None and not Path(file).parent.is_dir()
+            if gone or getattr(getattr(handler, "stream", None), "closed", False):
                 logger.removeHandler(handler)
 
 

@@ -150,7 +150,7 @@ def test_what_hydra_shows_is_shown_and_runs_nothing(program):
     assert "do: finish" in program.out
     assert program("--cfg", "job", "experiment.dou=1") == 2
     assert program.err.startswith("paribus: ") and "Traceback" not in program.err
-    assert program("--info", "searchpath") == 0
+    assert program("--info", "searchpath") == 0, program.err
     assert program.log() == [] and program.left_behind() == []
 
 

@@ -31,6 +31,14 @@ SWEEPS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def hydra_as_it_was():
+    """Leave no configuration of Hydra's behind, which a later test of the same process would see."""
+    before = HydraConfig.instance().cfg
+    yield
+    HydraConfig.instance().cfg = before
+
+
 @pytest.fixture(scope="module")
 def loaders():
     given = Loader(conf_dir(), []).loader
