@@ -185,6 +185,15 @@ class DataSpec(Spec):
     subject: ClassVar[str]
     provides: ClassVar[tuple[str, ...]] = ()
 
+    def load(self) -> Any:
+        """Return the data: what ``load`` of the type's work module makes of its fields.
+
+        Raises:
+            DataError: If a file is missing, damaged or unfit.
+            NotImplementedError: If no such module is named.
+        """
+        return self.work_module().load(self)
+
 
 @dataclass(frozen=True)
 class ModelSpec(Spec):

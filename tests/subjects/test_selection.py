@@ -11,8 +11,8 @@ from paribus.subjects.selection import Roles, draw, hold_out, resolve_roles
 NAMES = ("north", "south", "east", "west")
 
 
-def roles(train=(), val="east", ood="west", counts=(5, 5, 5, 5)):
-    return resolve_roles(NAMES, train=train, val=val, ood=ood, counts=np.array(counts), where="here")
+def roles(train=(), val="east", ood="west", counts=(5, 5, 5, 5), **more):
+    return resolve_roles(NAMES, np.repeat(np.arange(4), counts), "here", train=train, val=val, ood=ood, **more)
 
 
 def test_what_plays_no_other_role_is_trained_on():
@@ -28,6 +28,7 @@ def test_what_plays_no_other_role_is_trained_on():
     [
         ({"ood": "wast"}, "here: ood_domain: no such domain 'wast'; did you mean 'west'"),
         ({"ood": "7"}, "no such domain '7'"),
+        ({"ood": "3", "numbers": False}, "no such domain '3'"),
         ({"val": "west"}, "the domain 'west' has two roles"),
         ({"train": ["west"]}, "the domain 'west' has two roles"),
         ({"counts": (5, 5, 5, 0)}, "the domain 'west' has no images"),

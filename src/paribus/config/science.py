@@ -26,11 +26,7 @@ def science(node: Any) -> Any:
         node: A built node, or any plain value.
     """
     if isinstance(node, Spec):
-        found: dict[str, Any] = {"_kind_": kind_of(type(node))}
-        for declared in dataclasses.fields(node):
-            if is_stated(declared, getattr(node, declared.name)):
-                found[declared.name] = science(getattr(node, declared.name))
-        return found
+        return {"_kind_": kind_of(type(node)), **{name: science(value) for name, value in stated(node).items()}}
     if isinstance(node, Foreign):
         arguments = {key: value for key, value in node.arguments.items() if key not in node.files}
         left = {"leave_out": list(node.leave_out)} if node.leave_out else {}
@@ -42,15 +38,19 @@ def science(node: Any) -> Any:
     return node
 
 
-def is_stated(declared: dataclasses.Field[Any], value: Any) -> bool:
-    """Return whether a field with this value is part of what can change a result.
+def stated(spec: Spec) -> dict[str, Any]:
+    """Return the fields of a spec that are part of what can change a result, with their values.
 
     Example:
         >>> from paribus.models.mlp import MLP
-        >>> declared = {each.name: each for each in dataclasses.fields(MLP)}
-        >>> is_stated(declared["leave_out"], []), is_stated(declared["leave_out"], ["fc"])
-        (False, True)
+        >>> "leave_out" in stated(MLP()), stated(MLP(weights="mlp.pt", leave_out=["fc"]))["leave_out"]
+        (False, ['fc'])
     """
+    values = {declared: getattr(spec, declared.name) for declared in dataclasses.fields(spec)}
+    return {declared.name: value for declared, value in values.items() if _is_stated(declared, value)}
+
+
+def _is_stated(declared: dataclasses.Field[Any], value: Any) -> bool:
     if not declared.metadata.get("science", True) or declared.metadata.get("file", False):
         return False
     unstated = declared.metadata.get("unstated", ALWAYS_STATED)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.offers import Offers
+
+SPLITS = ("train", "id_val", "val", "ood")
+"""Training rows; held-out rows of the training domains; the rows choices are made on; the domain only reported."""
+ALL = "all"
+"""Domain of examples without domains."""
 
 
 class InSplits:
@@ -18,6 +24,15 @@ class InSplits:
     Class attributes:
         order: The splits that there can be, in the order in which they are told; empty: any, in the data's own order.
         called: What the data are called in messages.
+
+    Attributes:
+        class_names: Names of the classes.
+        splits: Rows of each split.
+        clusters: What examples share with others that are not independent of them ``[n]``.
+        domains: Domain of each example ``[n]``; None where there are none.
+        domain_names: Names of the domains.
+        cluster_names: Names by which clusters are known in another file; empty where they have none.
+        contents: Hash of what each example holds in its file ``[n]``; None where that is not known.
 
     Example:
         >>> from paribus.subjects.tokens.data import modular_addition
@@ -31,8 +46,11 @@ class InSplits:
 
     class_names: tuple[str, ...]
     splits: Mapping[str, Ints]
+    clusters: Ints
     domains: Ints | None
     domain_names: tuple[str, ...]
+    cluster_names: tuple[str, ...] = ()
+    contents: NDArray[np.uint64] | None = None
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -99,15 +117,18 @@ def check_splits(data: InSplits, what: str) -> None:
         raise DataError(f"{data.called}: no split train; it has {', '.join(data.splits) or 'none'}")
 
 
-def check_classes(data: InSplits, labels: Ints) -> None:
-    """Check that the training split has two classes.
+def check_classes(called: str, labels: Ints, names: Sequence[str]) -> None:
+    """Check that training examples are of two classes.
+
+    Args:
+        called: What the data are called.
+        labels: Class of each training example ``[n]``.
+        names: Names of the classes.
 
     Raises:
-        DataError: If it has one.
+        DataError: If they are all of one.
     """
-    present = np.unique(labels[data.splits["train"]])
+    present = np.unique(labels)
     if len(present) < 2:
-        only = data.class_names[int(present[0])]
-        raise DataError(
-            f"{data.called}: the training split has the single class {only!r}; a classifier needs at least two"
-        )
+        only = names[int(present[0])]
+        raise DataError(f"{called}: the training split has the single class {only!r}; a classifier needs at least two")

@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from paribus.arrays import Bools, Ints
+from paribus.subjects.in_splits import SPLITS, InSplits
 from paribus.subjects.labelled import Overlap
-from paribus.subjects.roles import SPLITS
 
 
-class Held(Protocol):
-    """Examples in splits and clusters."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes."""
-
-    @property
-    def splits(self) -> Mapping[str, Ints]:
-        """Rows of each split."""
-
-    @property
-    def clusters(self) -> Ints:
-        """Cluster of each row ``[n]``."""
-
-    def rows(self, split: str) -> Ints:
-        """Return the rows of a split."""
-
-
-class FromFile(Held, Protocol):
-    """Rows of a file, with the names by which their clusters are known in another one."""
-
-    @property
-    def cluster_names(self) -> tuple[str, ...]:
-        """Names of the clusters; empty where every row is one by itself."""
-
-    @property
-    def contents(self) -> NDArray[np.uint64] | None:
-        """Hash of what each row holds ``[n]``; None where that is not known."""
-
-
-def overlap(trained_on: FromFile, measured_on: FromFile) -> Overlap:
+def overlap(trained_on: InSplits, measured_on: InSplits) -> Overlap:
     """Return how many held-out rows of one file are training rows of another, or of one cluster with such.
 
     Clusters are the same where they have the same name; rows where the file holds the same values, and does so once in
@@ -66,8 +33,8 @@ def overlap(trained_on: FromFile, measured_on: FromFile) -> Overlap:
 
 
 def held_out_of(
-    trained_on: Held,
-    measured_on: Held,
+    trained_on: InSplits,
+    measured_on: InSplits,
     *,
     alike: Callable[[Ints], Bools],
     shared: Callable[[Ints], Bools],
@@ -96,7 +63,7 @@ def held_out_of(
     return Overlap(*({split: n for split, n in counts.items() if n} for counts in (same, related)))
 
 
-def unlike(trained_on: Held, measured_on: Held) -> list[str]:
+def unlike(trained_on: InSplits, measured_on: InSplits) -> list[str]:
     """Return a sentence about differing class names, which raise no error; none if they are equal."""
     if trained_on.class_names == measured_on.class_names:
         return []
@@ -104,11 +71,11 @@ def unlike(trained_on: Held, measured_on: Held) -> list[str]:
     return ["Its classes are ({}); those that the model was trained on are ({}).".format(*names)]
 
 
-def _shares(data: Held, split: str) -> bool:
+def _shares(data: InSplits, split: str) -> bool:
     return bool(np.isin(data.clusters[data.rows(split)], data.clusters[data.rows("train")]).any())
 
 
-def _alike(trained_on: FromFile, measured_on: FromFile, mine: Ints) -> Bools:
+def _alike(trained_on: InSplits, measured_on: InSplits, mine: Ints) -> Bools:
     if trained_on.contents is None or measured_on.contents is None:
         return np.zeros(len(mine), bool)
     once = [values[counts == 1] for values, counts in (_counted(trained_on), _counted(measured_on))]
@@ -116,6 +83,6 @@ def _alike(trained_on: FromFile, measured_on: FromFile, mine: Ints) -> Bools:
     return np.isin(measured_on.contents[mine], seen)
 
 
-def _counted(data: FromFile) -> tuple[np.ndarray, np.ndarray]:
+def _counted(data: InSplits) -> tuple[np.ndarray, np.ndarray]:
     assert data.contents is not None
     return np.unique(data.contents, return_counts=True)

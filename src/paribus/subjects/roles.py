@@ -4,79 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paribus import seeds
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
-from paribus.subjects.columns_by_role import ROLES
+from paribus.subjects.columns_by_role import ROLES, RowsFromFile
+from paribus.subjects.in_splits import ALL, SPLITS
 from paribus.subjects.labelled import not_crossed, not_learned
-from paribus.subjects.selection import draw, hold_out
+from paribus.subjects.selection import class_numbers, draw, hold_out, resolve_roles
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SPLITS = ("train", "id_val", "val", "ood")
-"""Training rows; held-out rows of the training domains; the rows choices are made on; the domain only reported."""
-ALL = "all"
-"""Domain of rows without domains."""
 MOST_CLASSES = 1000
 MOST_GRADES = 20
 """Different numbers with fractions that may be classes."""
-
-
-class RoleFields(Protocol):
-    """The columns by their roles, and how rows become splits, as a data set's options say them."""
-
-    @property
-    def label(self) -> str:
-        """Column of the class."""
-
-    @property
-    def domain(self) -> str | None:
-        """Column of the domain."""
-
-    @property
-    def cluster(self) -> str | None:
-        """Column of what rows share."""
-
-    @property
-    def split(self) -> str | None:
-        """Column of the split."""
-
-    @property
-    def train_domains(self) -> list[str]:
-        """Training domains; empty for all others."""
-
-    @property
-    def val_domain(self) -> str | None:
-        """Domain for every choice."""
-
-    @property
-    def ood_domain(self) -> str | None:
-        """Domain that is only reported."""
-
-    @property
-    def classes(self) -> list[str]:
-        """The classes to keep, in their order."""
-
-    @property
-    def id_val_share(self) -> float:
-        """Share of the training clusters held out."""
-
-    @property
-    def n_train(self) -> int | None:
-        """Training rows."""
-
-    @property
-    def balance(self) -> bool:
-        """Whether they are drawn equally from each domain and class."""
-
-    @property
-    def seed(self) -> int:
-        """Draws held-out clusters and training rows."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +58,12 @@ class Placed:
     notes: tuple[str, ...]
 
 
-def roles_of(spec: RoleFields) -> dict[str, str]:
+def roles_of(spec: RowsFromFile) -> dict[str, str]:
     """Return the columns that have a role, by role."""
     return {role: name for role in ROLES if (name := getattr(spec, role)) is not None}
 
 
-def placed(spec: RoleFields, frame: pd.DataFrame, *, where: str, draws: str) -> Placed:
+def placed(spec: RowsFromFile, frame: pd.DataFrame, *, where: str, draws: str) -> Placed:
     """Give rows their roles.
 
     Args:
@@ -207,7 +152,7 @@ def blank_notes(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return notes
 
 
-def _labels(column: pd.Series, spec: RoleFields, where: str) -> Coded:
+def _labels(column: pd.Series, spec: RowsFromFile, where: str) -> Coded:
     """Return class names and the class of each row, -1 where it is none of the chosen classes."""
     found = coded(column)
     if len(found.names) > MOST_CLASSES:
@@ -222,12 +167,7 @@ def _labels(column: pd.Series, spec: RoleFields, where: str) -> Coded:
         )
     if not spec.classes:
         return found
-    for name in spec.classes:
-        if name not in found.names:
-            raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, found.names)}")
-    number = np.full(len(found.names), -1)
-    number[[found.names.index(name) for name in spec.classes]] = np.arange(len(spec.classes))
-    return Coded(tuple(spec.classes), number[found.codes])
+    return Coded(tuple(spec.classes), class_numbers(spec.classes, found.names, where)[found.codes])
 
 
 def _are_quantities(names: Sequence[str]) -> bool:
@@ -240,7 +180,7 @@ def _are_quantities(names: Sequence[str]) -> bool:
 
 
 def _splits(
-    spec: RoleFields, frame: pd.DataFrame, labels: Coded, domains: Coded, clusters: Ints, where: str, draws: str
+    spec: RowsFromFile, frame: pd.DataFrame, labels: Coded, domains: Coded, clusters: Ints, where: str, draws: str
 ) -> dict[str, Ints]:
     """Return the rows of each split: as the column of splits says, or by domains and shares of the clusters."""
     rng = seeds.rng(spec.seed, draws)
@@ -271,17 +211,19 @@ def _by_column(column: pd.Series, name: str, where: str) -> dict[str, Ints]:
     return {split: np.flatnonzero(said == split) for split in SPLITS if (said == split).any()}
 
 
-def _by_role(spec: RoleFields, domains: Coded, clusters: Ints, rng: np.random.Generator, where: str) -> dict[str, Ints]:
-    asked = {"val_domain": spec.val_domain, "ood_domain": spec.ood_domain}
-    held = {role: _domain(name, role, domains, where) for role, name in asked.items() if name is not None}
-    trained = [_domain(name, "train_domains", domains, where) for name in spec.train_domains]
-    trained = trained or [k for k in range(len(domains.names)) if k not in held.values()]
-    twice = sorted({domains.names[k] for k in held.values() if k in trained or list(held.values()).count(k) > 1})
-    if twice:
-        raise DataError(f"{where}: the domain {twice[0]!r} has two roles; train, val and ood must differ")
-    if not trained:
-        raise DataError(f"{where}: no domain is left to train on; domains: {', '.join(domains.names)}")
-    train = np.flatnonzero(np.isin(domains.codes, trained))
+def _by_role(
+    spec: RowsFromFile, domains: Coded, clusters: Ints, rng: np.random.Generator, where: str
+) -> dict[str, Ints]:
+    roles = resolve_roles(
+        domains.names,
+        domains.codes,
+        where,
+        train=spec.train_domains,
+        val=spec.val_domain,
+        ood=spec.ood_domain,
+        numbers=False,
+    )
+    train = np.flatnonzero(np.isin(domains.codes, roles.train))
     splits = {}
 
     def take_out(name: str) -> None:
@@ -298,22 +240,16 @@ def _by_role(spec: RoleFields, domains: Coded, clusters: Ints, rng: np.random.Ge
         train = np.setdiff1d(train, splits[name])
 
     take_out("id_val")
-    if "val_domain" in held:
-        splits["val"] = np.flatnonzero(domains.codes == held["val_domain"])
+    if roles.val is not None:
+        splits["val"] = np.flatnonzero(domains.codes == roles.val)
     else:
         take_out("val")
-    if "ood_domain" in held:
-        splits["ood"] = np.flatnonzero(domains.codes == held["ood_domain"])
+    if roles.ood is not None:
+        splits["ood"] = np.flatnonzero(domains.codes == roles.ood)
     return {"train": train, **splits}
 
 
-def _domain(name: str, role: str, domains: Coded, where: str) -> int:
-    if name not in domains.names:
-        raise DataError(f"{where}: {role}: no such domain {name!r}; {nearest(name, domains.names)}")
-    return domains.names.index(name)
-
-
-def _cluster_notes(spec: RoleFields, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
+def _cluster_notes(spec: RowsFromFile, splits: Mapping[str, Ints], clusters: Coded) -> list[str]:
     """Return warnings about rows that are not independent of training rows."""
     if spec.cluster is None:
         return ["No column of clusters is named: every row counts as independent of all others (data.cluster=COLUMN)."]

@@ -27,23 +27,40 @@ class Roles:
 
 
 def resolve_roles(
-    names: Sequence[str], *, train: Sequence[str], val: str | None, ood: str | None, counts: Ints, where: str
+    names: Sequence[str],
+    domains: Ints,
+    where: str,
+    *,
+    train: Sequence[str],
+    val: str | None,
+    ood: str | None,
+    numbers: bool = True,
 ) -> Roles:
     """Find the domains of each role.
 
     Args:
         names: Names of all domains.
+        domains: Domain of every example, an index into the names.
+        where: The data set, for messages.
         train: Names or indices of the training domains; empty for all that play no other role.
         val: Name or index of the validation domain, or None.
         ood: Name or index of the OOD domain, or None.
-        counts: Images of each domain.
-        where: The data set, for messages.
+        numbers: Whether a domain may be named by its index.
 
     Raises:
         DataError: If a domain does not exist, has no images, or plays two roles.
     """
-    held = [_index(names, name, where, role) for name, role in ((val, "val_domain"), (ood, "ood_domain")) if name]
-    chosen = [_index(names, name, where, "train_domains") for name in train]
+    counts = np.bincount(domains, minlength=len(names))
+
+    def index(asked: str, role: str) -> int:
+        if asked in names:
+            return list(names).index(asked)
+        if numbers and asked.isdecimal() and int(asked) < len(names):
+            return int(asked)
+        raise DataError(f"{where}: {role}: no such domain {asked!r}; {nearest(asked, names)}")
+
+    held = [index(name, role) for name, role in ((val, "val_domain"), (ood, "ood_domain")) if name]
+    chosen = [index(name, "train_domains") for name in train]
     if not train:
         chosen = [k for k in range(len(names)) if k not in held and counts[k]]
     for k in (*chosen, *held):
@@ -57,12 +74,18 @@ def resolve_roles(
     return Roles(train=tuple(sorted(set(chosen))), val=held[0] if val else None, ood=held[-1] if ood else None)
 
 
-def _index(names: Sequence[str], asked: str, where: str, role: str) -> int:
-    if asked in names:
-        return list(names).index(asked)
-    if asked.isdecimal() and int(asked) < len(names):
-        return int(asked)
-    raise DataError(f"{where}: {role}: no such domain {asked!r}; {nearest(asked, names)}")
+def class_numbers(chosen: Sequence[str], names: Sequence[str], where: str) -> Ints:
+    """Return the new number of each class ``[names]`` where some are chosen: their place, -1 for all others.
+
+    Raises:
+        DataError: If there is no such class.
+    """
+    for name in chosen:
+        if name not in names:
+            raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, names)}")
+    numbers = np.full(len(names), -1)
+    numbers[[list(names).index(name) for name in chosen]] = np.arange(len(chosen))
+    return numbers
 
 
 def hold_out(

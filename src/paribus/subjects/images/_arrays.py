@@ -21,22 +21,26 @@ from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.clusters import ALONE
 from paribus.subjects.images.data import ImageData
 from paribus.subjects.images.files import file_digest
-from paribus.subjects.images.splits import ONE_DOMAIN, SPLITS
-from paribus.subjects.selection import resolve_roles
+from paribus.subjects.in_splits import ALL, SPLITS
+from paribus.subjects.selection import class_numbers, resolve_roles
 
 MOST_NAMES = 100_000
 REQUIRED = ("images", "labels")
 
 
 def load(spec: Arrays) -> ImageData:
-    """Read the archive; see :meth:`paribus.subjects.images.arrays.Arrays.load`."""
+    """Read the archive.
+
+    Raises:
+        DataError: If it is damaged, lacks an array, or holds objects; if a domain or class is missing or empty.
+    """
     where = f"arrays {spec.path}"
     archive = read_archive(path_of(spec.path))
     pixels = as_bytes(archive["images"], where)
     n = len(pixels)
     labels, class_names = coded(archive["labels"], archive.get("class_names"), n, "labels", where)
     domains = np.zeros(n, dtype=np.int64)
-    domain_names: tuple[str, ...] = (ONE_DOMAIN,)
+    domain_names: tuple[str, ...] = (ALL,)
     if "domains" in archive:
         domains, domain_names = coded(archive["domains"], archive.get("domain_names"), n, "domains", where)
     clusters = np.arange(n)
@@ -44,42 +48,21 @@ def load(spec: Arrays) -> ImageData:
         clusters, _ = coded(archive["clusters"], None, n, "clusters", where)
     splits = None if spec.split_array is None else named_splits(archive, spec.split_array, n, where)
     if spec.classes:
-        kept, class_names, labels = _kept_classes(spec, labels, class_names, where)
-        pixels, domains, clusters = pixels[kept], domains[kept], clusters[kept]
-        splits = (
-            None
-            if splits is None
-            else {name: np.searchsorted(kept, rows[np.isin(rows, kept)]) for name, rows in splits.items()}
-        )
+        numbers = class_numbers(spec.classes, class_names, where)[labels]
+        kept, class_names = np.flatnonzero(numbers >= 0), tuple(spec.classes)
+        pixels, labels, domains, clusters = pixels[kept], numbers[kept], domains[kept], clusters[kept]
+        if splits is not None:
+            splits = {name: np.searchsorted(kept, rows[np.isin(rows, kept)]) for name, rows in splits.items()}
     catalogue = Catalogue(labels, domains, clusters, domain_names, class_names, splits=splits)
     roles = resolve_roles(
-        domain_names,
-        train=spec.train_domains,
-        val=spec.val_domain,
-        ood=spec.ood_domain,
-        counts=np.bincount(domains, minlength=len(domain_names)),
-        where=where,
+        domain_names, domains, where, train=spec.train_domains, val=spec.val_domain, ood=spec.ood_domain
     )
     draws = Draws(spec.seed, spec.n_train, spec.n_eval, spec.id_val_share, spec.balance, spec.held_out)
-
-    def read(rows: Ints) -> torch.Tensor:
-        return torch.from_numpy(pixels[rows])
-
     cut = choose(catalogue, roles, draws, where)
+    shown = torch.from_numpy(pixels[cut.kept])
     space = f"arrays {file_digest(path_of(spec.path))}"
     notes = () if "clusters" in archive else (ALONE,)
-    return assemble(catalogue, roles, cut, read, fingerprint=spec.content(), cluster_space=space, notes=notes)
-
-
-def _kept_classes(spec: Arrays, labels: Ints, names: tuple[str, ...], where: str) -> tuple[Ints, tuple[str, ...], Ints]:
-    """Return the rows of the chosen classes, the names of these, and the rows' labels among them."""
-    for name in spec.classes:
-        if name not in names:
-            raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, names)}")
-    number = np.full(len(names), -1)
-    number[[names.index(name) for name in spec.classes]] = np.arange(len(spec.classes))
-    kept = np.flatnonzero(number[labels] >= 0)
-    return kept, tuple(spec.classes), number[labels[kept]]
+    return assemble(catalogue, roles, cut, shown, fingerprint=spec.content(), cluster_space=space, notes=notes)
 
 
 def read_archive(file: Path) -> dict[str, NDArray[Any]]:

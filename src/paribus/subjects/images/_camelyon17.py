@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Ints
 from paribus.errors import DataError
 from paribus.spec import path_of
-from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
+from paribus.subjects.images.assemble import Catalogue, Cut, Draws, assemble, choose
 from paribus.subjects.images.camelyon17 import Camelyon17
 from paribus.subjects.images.data import ImageData
-from paribus.subjects.images.decoding import read_images
 from paribus.subjects.images.files import digest_of_files, file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.image_files import ImageFiles
@@ -47,10 +45,9 @@ def input_files(spec: Camelyon17) -> Mapping[str, Path]:
     Raises:
         DataError: If the folder has not the layout, or a chosen patch is missing.
     """
-    frame, catalogue, roles = _catalogued(spec)
-    cut = choose(catalogue, roles, _draws(spec), _where(spec))
-    patches, root = _patches(spec, frame, cut.kept), path_of(spec.path)
-    if _streams(spec, len(patches)):
+    patches, cut, _, _ = _chosen(spec)
+    root = path_of(spec.path)
+    if _streams(spec, patches):
         index(patches, np.searchsorted(cut.kept, cut.rows["train"]))
     return {METADATA: root / METADATA, **{name: root / name for name in patches.names}}
 
@@ -61,44 +58,27 @@ def load(spec: Camelyon17) -> ImageData:
     Raises:
         DataError: If the folder has not the layout, a hospital has no patches, or a patch is damaged.
     """
-    frame, catalogue, roles = _catalogued(spec)
-    cut = choose(catalogue, roles, _draws(spec), _where(spec))
-
-    patches = _patches(spec, frame, cut.kept)
-    streams = _streams(spec, len(patches))
-
-    def read(rows: Ints) -> torch.Tensor | ImageFiles:
-        if streams:
-            return patches
-        return read_images(patches.files, size=spec.image_size, channels=3, description="patches")
-
-    def statistics(train: Ints) -> tuple[Floats, Floats]:
-        return index(patches, train)
-
+    patches, cut, catalogue, roles = _chosen(spec)
     made = content(spec)
+    pixels = patches if _streams(spec, patches) else patches.held("patches")
     space = f"{'patients' if spec.id_val == 'patients' else 'slides'} of Camelyon17"
-    known = statistics if streams else None
-    return assemble(catalogue, roles, cut, read, fingerprint=made, cluster_space=space, statistics=known)
+    return assemble(catalogue, roles, cut, pixels, fingerprint=made, cluster_space=space)
 
 
-def _patches(spec: Camelyon17, frame: pd.DataFrame, rows: Ints) -> ImageFiles:
-    return ImageFiles(spec.path, patch_names(frame, rows), size=spec.image_size, channels=3)
+def _streams(spec: Camelyon17, patches: ImageFiles) -> bool:
+    return is_streamed(len(patches), spec.image_size, 3, spec.memory_mb)
 
 
-def _streams(spec: Camelyon17, n: int) -> bool:
-    return is_streamed(n, spec.image_size, 3, spec.memory_mb)
+def _chosen(spec: Camelyon17) -> tuple[ImageFiles, Cut, Catalogue, Roles]:
+    """Return the chosen patches, and how they were chosen from which."""
+    where = f"camelyon17 {spec.path}"
+    frame, catalogue, roles = _catalogued(spec, where)
+    draws = Draws(spec.seed, spec.n_train, spec.n_eval, spec.id_val_share, spec.balance)
+    cut = choose(catalogue, roles, draws, where)
+    return ImageFiles(spec.path, patch_names(frame, cut.kept), size=spec.image_size, channels=3), cut, catalogue, roles
 
 
-def _where(spec: Camelyon17) -> str:
-    return f"camelyon17 {spec.path}"
-
-
-def _draws(spec: Camelyon17) -> Draws:
-    return Draws(spec.seed, spec.n_train, spec.n_eval, spec.id_val_share, spec.balance)
-
-
-def _catalogued(spec: Camelyon17) -> tuple[pd.DataFrame, Catalogue, Roles]:
-    where = _where(spec)
+def _catalogued(spec: Camelyon17, where: str) -> tuple[pd.DataFrame, Catalogue, Roles]:
     file = path_of(spec.path) / METADATA
     frame = _metadata(path_of(spec.path), file_digest(file) if file.is_file() else "")
     centers = frame["center"].to_numpy(dtype=np.int64)

@@ -8,22 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from paribus.arrays import Floats, Ints
+from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.images import clusters
 from paribus.subjects.images.assemble import Catalogue, Cut, Draws, assemble, choose
 from paribus.subjects.images.data import ImageData
-from paribus.subjects.images.decoding import is_deep, read_images
+from paribus.subjects.images.decoding import is_deep
 from paribus.subjects.images.files import SUFFIXES, digest_of_files, file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.image_files import ImageFiles
 from paribus.subjects.images.image_folder import LAYOUTS, ImageFolder
 from paribus.subjects.images.indexing import index, is_streamed
-from paribus.subjects.images.splits import ONE_DOMAIN
-from paribus.subjects.selection import Roles, resolve_roles
+from paribus.subjects.in_splits import ALL
+from paribus.subjects.selection import Roles, class_numbers, resolve_roles
 
 SPLIT_FOLDERS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val"} | {
     "test": "id_val", "testing": "id_val", "id_val": "id_val",
@@ -56,10 +55,7 @@ def content(spec: ImageFolder) -> str:
     Raises:
         DataError: If there is no such folder, or it has not the layout.
     """
-    root, listing = path_of(spec.path), _listed(spec)
-    files = digest_of_files([root / name for name in listing.names], root)
-    table = "" if spec.cluster_file is None else f" {file_digest(path_of(spec.cluster_file))}"
-    return of_files(spec, files + table)
+    return of_files(spec, "".join(_digests(spec, _listed(spec))))
 
 
 def depth(spec: ImageFolder) -> str:
@@ -98,26 +94,17 @@ def load(spec: ImageFolder) -> ImageData:
     listing = _listed(spec)
     cut, catalogue, roles = _cut(spec, listing)
     images = _files(spec, listing, cut.kept)
-    streams = _streams(spec, len(listing.names))
-
-    def read(rows: Ints) -> torch.Tensor | ImageFiles:
-        if streams:
-            return images
-        return read_images(images.files, size=spec.image_size, channels=images.channels, description="images")
-
-    def statistics(train: Ints) -> tuple[Floats, Floats]:
-        return index(images, train)
-
+    made = content(spec)
+    pixels = images if _streams(spec, len(listing.names)) else images.held("images")
     alone = spec.cluster_pattern is None and spec.cluster_file is None
     return assemble(
         catalogue,
         roles,
         cut,
-        read,
-        fingerprint=content(spec),
+        pixels,
+        fingerprint=made,
         cluster_space=_cluster_space(spec, listing),
         notes=(clusters.ALONE,) if alone else (),
-        statistics=statistics if streams else None,
     )
 
 
@@ -137,13 +124,17 @@ def _cut(spec: ImageFolder, listing: Listing) -> tuple[Cut, Catalogue, Roles]:
     return choose(catalogue, roles, draws, where), catalogue, roles
 
 
-def _cluster_space(spec: ImageFolder, listing: Listing) -> str:
+def _digests(spec: ImageFolder, listing: Listing) -> tuple[str, str]:
+    """Return the digest of all images, and after a blank that of the clusters' table, where there is one."""
     root = path_of(spec.path)
     files = digest_of_files([root / name for name in listing.names], root)
-    space = f"image_folder {files} {list(listing.class_names)}"
-    if spec.cluster_file is not None:
-        return f"{space} {file_digest(path_of(spec.cluster_file))}"
-    return space if spec.cluster_pattern is None else f"{space} {spec.cluster_pattern}"
+    return files, "" if spec.cluster_file is None else f" {file_digest(path_of(spec.cluster_file))}"
+
+
+def _cluster_space(spec: ImageFolder, listing: Listing) -> str:
+    files, table = _digests(spec, listing)
+    by = table if spec.cluster_pattern is None else f" {spec.cluster_pattern}"
+    return f"image_folder {files} {list(listing.class_names)}{by}"
 
 
 def _catalogued(spec: ImageFolder, listing: Listing, where: str) -> tuple[Catalogue, Roles]:
@@ -156,16 +147,9 @@ def _catalogued(spec: ImageFolder, listing: Listing, where: str) -> tuple[Catalo
     if spec.layout != "domains":
         one = np.zeros(len(groups), dtype=np.int64)
         splits = _by_split(groups, names, where) if spec.layout == "splits" else None
-        catalogue = Catalogue(listing.labels, one, together, (ONE_DOMAIN,), listing.class_names, splits=splits)
+        catalogue = Catalogue(listing.labels, one, together, (ALL,), listing.class_names, splits=splits)
         return catalogue, Roles(train=(0,), val=None, ood=None)
-    roles = resolve_roles(
-        names,
-        train=spec.train_domains,
-        val=spec.val_domain,
-        ood=spec.ood_domain,
-        counts=np.bincount(groups, minlength=len(names)),
-        where=where,
-    )
+    roles = resolve_roles(names, groups, where, train=spec.train_domains, val=spec.val_domain, ood=spec.ood_domain)
     return Catalogue(listing.labels, groups, together, names, listing.class_names), roles
 
 
@@ -178,9 +162,7 @@ def _listed(spec: ImageFolder) -> Listing:
     if not groups or not _folders(root):
         raise DataError(f"{where}: has no folders; the layout is {LAYOUTS[spec.layout]}")
     found = sorted({name for group in groups for name in _folders(root / group)})
-    for name in spec.classes:
-        if name not in found:
-            raise DataError(f"{where}: classes: no such class {name!r}; {nearest(name, found)}")
+    class_numbers(spec.classes, found, where)
     classes = list(spec.classes) or found
     files: list[str] = []
     labels: list[Ints] = []

@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from paribus.spec import DataSpec, field, path_of
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
 from paribus.subjects.images.splits import HELD_OUT, PROVIDES
-
-if TYPE_CHECKING:
-    from paribus.subjects.images.data import ImageData
 
 
 @dataclass(frozen=True)
@@ -73,15 +70,6 @@ class Arrays(DataSpec, kind="data/arrays"):
             DataError: If there is no such file.
         """
         return of_files(self, file_digest(path_of(self.path)))
-
-    def load(self) -> ImageData:
-        """Read the archive.
-
-        Raises:
-            DataError: If it is damaged, lacks an array, or holds objects; if a domain or class is missing or empty.
-        """
-        made: ImageData = self.work_module().load(self)
-        return made
 
 
 @lru_cache(maxsize=16)

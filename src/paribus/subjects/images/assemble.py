@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from paribus import seeds
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Ints
 from paribus.errors import DataError
 from paribus.subjects.images.data import EightBitImages, ImageData, content_digest
 from paribus.subjects.images.image_files import ImageFiles
-from paribus.subjects.images.splits import HELD_OUT, SPLITS
+from paribus.subjects.images.indexing import channel_statistics, index
+from paribus.subjects.images.splits import HELD_OUT
+from paribus.subjects.in_splits import SPLITS, check_classes
 from paribus.subjects.labelled import not_crossed, not_learned
 from paribus.subjects.selection import Roles, draw, hold_out
 
@@ -136,10 +138,7 @@ def choose(catalogue: Catalogue, roles: Roles, draws: Draws, where: str) -> Cut:
         )
         if not len(chosen[name]):
             raise DataError(f"{where}: no image is left for the split {name!r}")
-    present = np.unique(catalogue.labels[chosen["train"]])
-    if len(present) < 2:
-        only = catalogue.class_names[int(present[0])]
-        raise DataError(f"{where}: the training split has the single class {only!r}; a classifier needs at least two")
+    check_classes(where, catalogue.labels[chosen["train"]], catalogue.class_names)
     said = not_learned(catalogue.labels, catalogue.class_names, chosen)
     names = catalogue.domain_names, catalogue.class_names
     return Cut(chosen, (*notes, *said, *not_crossed(catalogue.labels, catalogue.domains, names, chosen["train"])))
@@ -174,31 +173,28 @@ def assemble(
     catalogue: Catalogue,
     roles: Roles,
     cut: Cut,
-    read: Callable[[Ints], torch.Tensor | ImageFiles],
+    pixels: torch.Tensor | ImageFiles,
     *,
     fingerprint: str,
     cluster_space: str = "",
     notes: tuple[str, ...] = (),
-    statistics: Callable[[Ints], tuple[Floats, Floats]] | None = None,
 ) -> ImageData:
-    """Read the chosen images and put the data set together; rows are numbered anew, without those not chosen.
+    """Put the data set together from the chosen images; rows are numbered anew, without those not chosen.
 
     Args:
         catalogue: What is known of all images.
         roles: The domains by role.
         cut: How it is cut.
-        read: Returns uint8 ``[m, C, H, W]`` of catalogue rows, or what gives them by rows.
+        pixels: The images of ``cut.kept``, uint8 ``[m, C, H, W]``, or the files that they are read from by rows.
         fingerprint: Fingerprint of the data set.
         cluster_space: What its cluster ids number, where others number the same (:class:`ImageData`).
         notes: Notes for every result on it.
-        statistics: Returns mean and standard deviation of each channel over rows of what ``read`` gave, where they are
-            known without reading it; None computes them.
     """
     kept = cut.kept
     splits = {name: np.searchsorted(kept, rows) for name, rows in cut.rows.items()}
     labels = catalogue.labels[kept]
-    pixels = read(kept)
-    mean, std = channel_statistics(pixels, splits["train"]) if statistics is None else statistics(splits["train"])
+    train = splits["train"]
+    mean, std = index(pixels, train) if isinstance(pixels, ImageFiles) else channel_statistics(pixels, train)
     return ImageData(
         inputs=EightBitImages(pixels, mean, std),
         labels=labels,
@@ -212,15 +208,3 @@ def assemble(
         cluster_space=cluster_space,
         notes=(*notes, *cut.notes),
     )
-
-
-def channel_statistics(pixels: torch.Tensor | ImageFiles, rows: Ints) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of each channel over ``rows``, in [0, 1]; the latter at least 1/255."""
-    total, squares, count = np.zeros(pixels.shape[1]), np.zeros(pixels.shape[1]), 0
-    for part in np.array_split(rows, max(1, len(rows) // 256)):
-        values = pixels[part].double() / 255.0
-        total += values.sum(dim=(0, 2, 3)).numpy()
-        squares += (values**2).sum(dim=(0, 2, 3)).numpy()
-        count += values.shape[0] * values.shape[2] * values.shape[3]
-    mean = total / count
-    return mean, np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0.0)), 1.0 / 255.0)

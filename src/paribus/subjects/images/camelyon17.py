@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.spec import DataSpec, field
 from paribus.subjects.images.splits import PROVIDES
-
-if TYPE_CHECKING:
-    from paribus.subjects.images.data import ImageData
 
 
 @dataclass(frozen=True)
@@ -64,12 +61,3 @@ class Camelyon17(DataSpec, kind="data/camelyon17"):
         """
         found: Mapping[str, Path] = self.work_module().input_files(self)
         return found
-
-    def load(self) -> ImageData:
-        """Read the chosen patches.
-
-        Raises:
-            DataError: If the folder has not the layout, a hospital has no patches, or a patch is damaged.
-        """
-        made: ImageData = self.work_module().load(self)
-        return made

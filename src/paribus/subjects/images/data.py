@@ -17,8 +17,7 @@ from paribus.errors import DataError
 from paribus.subjects.images import lazy_images
 from paribus.subjects.images.image_files import ImageFiles
 from paribus.subjects.images.lazy_images import LazyImages
-from paribus.subjects.images.splits import ONE_DOMAIN, SPLITS
-from paribus.subjects.in_splits import InSplits, check_classes, check_lengths, check_splits
+from paribus.subjects.in_splits import ALL, SPLITS, InSplits, check_classes, check_lengths, check_splits
 
 AT_ONCE = 256
 
@@ -133,7 +132,7 @@ class ImageData(InSplits):
         n = len(self.labels)
         if not len(self.domains):
             self._fill("domains", np.zeros(n, dtype=np.int64))
-            self._fill("domain_names", self.domain_names or (ONE_DOMAIN,))
+            self._fill("domain_names", self.domain_names or (ALL,))
         if not len(self.clusters):
             self._fill("clusters", np.arange(n))
         check_lengths("images", self.labels, inputs=self.inputs, domains=self.domains, clusters=self.clusters)
@@ -142,7 +141,7 @@ class ImageData(InSplits):
         self._name("domain_names", self.domains)
         if not self.train_domains:
             self._fill("train_domains", tuple(np.unique(self.domains[self.splits["train"]]).tolist()))
-        check_classes(self, self.labels)
+        check_classes(self.called, self.labels[self.splits["train"]], self.class_names)
         if not self.digest:
             self._fill("digest", self._content())
 

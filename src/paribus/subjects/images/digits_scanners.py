@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from paribus import seeds
 from paribus.arrays import Ints
-from paribus.config.science import is_stated
+from paribus.config.science import stated
 from paribus.errors import ConfigError
 from paribus.spec import DataSpec, field
 from paribus.subjects.images.splits import PROVIDES
-
-if TYPE_CHECKING:
-    from paribus.subjects.images.data import ImageData
 
 GENERATOR_VERSION = 1
 """Raised whenever the same parameters would give other images; part of the fingerprint."""
@@ -73,16 +69,8 @@ class DigitsScanners(DataSpec, kind="data/digits_scanners"):
 
     def content(self) -> str:
         """Return a hash of the parameters and the generator's version."""
-        stated = {
-            f.name: getattr(self, f.name) for f in dataclasses.fields(self) if is_stated(f, getattr(self, f.name))
-        }
-        text = json.dumps({"digits_scanners": GENERATOR_VERSION, **stated}, sort_keys=True)
+        text = json.dumps({"digits_scanners": GENERATOR_VERSION, **stated(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-    def load(self) -> ImageData:
-        """Render the images."""
-        made: ImageData = self.work_module().load(self)
-        return made
 
     def pairing(self) -> Ints:
         """Return ``a``: for each training scanner +1, -1 or 0, a permutation drawn from the seed."""

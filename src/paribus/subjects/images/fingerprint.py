@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 
-from paribus.config.science import is_stated
+from paribus.config.science import stated
 from paribus.spec import Spec
 
 
 def of_files(spec: Spec, content: str) -> str:
     """Return a hash of a data set's kind, of its fields that can change a result, and of its files' content."""
-    stated = {
-        declared.name: getattr(spec, declared.name)
-        for declared in dataclasses.fields(spec)
-        if is_stated(declared, getattr(spec, declared.name))
-    }
-    text = json.dumps([type(spec).__name__, stated, content], sort_keys=True)
+    text = json.dumps([type(spec).__name__, stated(spec), content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from paribus.subjects.images.decoding import decoded
+from paribus.subjects.images.decoding import decoded, read_images
 
 
 class ImageFiles:
@@ -30,10 +30,14 @@ class ImageFiles:
         self.root, self.names, self.size, self.channels = str(root), names, size, channels
         self.digested = digested
 
-    @property
-    def files(self) -> list[Path]:
-        """The files, in the order of the rows."""
-        return [Path(self.root, name) for name in self.names]
+    def held(self, description: str) -> torch.Tensor:
+        """Return all images, read now; the description heads the progress bar.
+
+        Raises:
+            DataError: If a file is missing or is no readable image; the file is named.
+        """
+        files = [Path(self.root, name) for name in self.names]
+        return read_images(files, size=self.size, channels=self.channels, description=description)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.spec import DataSpec, field
 from paribus.subjects.images import clusters
 from paribus.subjects.images.splits import HELD_OUT, PROVIDES
-
-if TYPE_CHECKING:
-    from paribus.subjects.images.data import ImageData
 
 LAYOUTS = {
     "domains": "<domain>/<class>/<image>",
@@ -112,12 +109,3 @@ class ImageFolder(DataSpec, kind="data/image_folder"):
         """
         found: Mapping[str, Path] = self.work_module().input_files(self)
         return found
-
-    def load(self) -> ImageData:
-        """Read the images.
-
-        Raises:
-            DataError: If folder, domain or class is missing or empty, or an image is damaged.
-        """
-        made: ImageData = self.work_module().load(self)
-        return made

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import PIL
+import torch
 
 from paribus import digests, disk_cache
 from paribus.arrays import Floats, Ints
 from paribus.errors import DataError
-from paribus.subjects.images.assemble import channel_statistics
 from paribus.subjects.images.image_files import ImageFiles
 
 _known: dict[str, tuple[Floats, Floats]] = {}
@@ -60,6 +60,18 @@ def index(images: ImageFiles, train: Ints) -> tuple[Floats, Floats]:
     _known[key] = found
     disk_cache.put(f"statistics/{key}", json.dumps([part.tolist() for part in found]).encode())
     return found
+
+
+def channel_statistics(pixels: torch.Tensor | ImageFiles, rows: Ints) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of each channel over ``rows``, in [0, 1]; the latter at least 1/255."""
+    total, squares, count = np.zeros(pixels.shape[1]), np.zeros(pixels.shape[1]), 0
+    for part in np.array_split(rows, max(1, len(rows) // 256)):
+        values = pixels[part].double() / 255.0
+        total += values.sum(dim=(0, 2, 3)).numpy()
+        squares += (values**2).sum(dim=(0, 2, 3)).numpy()
+        count += values.shape[0] * values.shape[2] * values.shape[3]
+    mean = total / count
+    return mean, np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0.0)), 1.0 / 255.0)
 
 
 def _key(images: ImageFiles, known: Sequence[str | None], train: Ints) -> str:

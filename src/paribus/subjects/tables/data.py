@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError, DataError, nearest
-from paribus.subjects.in_splits import InSplits, check_classes, check_lengths, check_splits
-from paribus.subjects.roles import SPLITS
+from paribus.subjects.in_splits import SPLITS, InSplits, check_classes, check_lengths, check_splits
 
 if TYPE_CHECKING:
     import torch
@@ -171,7 +170,7 @@ class TableData(InSplits):
         """
         check_lengths("table", self.labels, inputs=self.inputs, domains=self.domains, clusters=self.clusters)
         check_splits(self, "row")
-        check_classes(self, self.labels)
+        check_classes(self.called, self.labels[self.splits["train"]], self.class_names)
 
     def take(self, rows: Ints) -> torch.Tensor:
         """Return the inputs of ``rows``, float32 ``[len(rows), d]``."""

@@ -16,7 +16,8 @@ from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
 from paribus.subjects.columns_by_role import ROLES
-from paribus.subjects.roles import SPLITS, blank_notes, by_size, counted, gaps, placed, roles_of, without_gaps
+from paribus.subjects.in_splits import SPLITS
+from paribus.subjects.roles import blank_notes, by_size, counted, gaps, placed, roles_of, without_gaps
 from paribus.subjects.tables.data import MISSING, EncodedColumn, TableData
 
 if TYPE_CHECKING:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.spec import field
 from paribus.subjects.columns_by_role import RowsFromFile
-
-if TYPE_CHECKING:
-    from paribus.subjects.tables.data import TableData
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,3 @@ class Table(RowsFromFile, kind="data/table"):
                 raise ConfigError(f"Table.columns: {name!r} is the {used[name]}; a model that sees it learns nothing")
             if name in self.leave_out:
                 raise ConfigError(f"Table.leave_out: {name!r} is named in columns, too")
-
-    def load(self) -> TableData:
-        """Read the file.
-
-        Raises:
-            DataError: If it is missing, damaged or too large, a column is missing or unfit, or a split would be empty.
-        """
-        made: TableData = self.work_module().load(self)
-        return made

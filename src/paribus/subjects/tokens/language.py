@@ -75,7 +75,7 @@ class Line:
     positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-def from_lines(spec: TokenFile) -> TokenData:
+def load(spec: TokenFile) -> TokenData:
     """Return the sequences of a file; see the spec.
 
     Raises:

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.errors import ConfigError
 from paribus.spec import DataSpec, field, path_of
 from paribus.subjects.tokens.tokenizer_files import tokenizer_files
-
-if TYPE_CHECKING:
-    from paribus.subjects.tokens.data import TokenData
 
 
 @dataclass(frozen=True)
@@ -77,12 +74,3 @@ class PromptPairs(DataSpec, kind="data/prompt_pairs"):
         if not place.is_dir():
             return {**found, "tokenizer": place}
         return {**found, **tokenizer_files(place)}
-
-    def load(self) -> TokenData:
-        """Return the pairs.
-
-        Raises:
-            DataError: If a file or package is missing, or a row is no pair.
-        """
-        made: TokenData = self.work_module().load(self)
-        return made

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.spec import field, path_of
 from paribus.subjects.columns_by_role import RowsFromFile
 from paribus.subjects.tokens.tokenizer_files import FILE, tokenizer_files
-
-if TYPE_CHECKING:
-    from paribus.subjects.tokens.data import TokenData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +60,3 @@ class TextTable(RowsFromFile, kind="data/text_table"):
             ConfigError: If one has, or they are named without need.
         """
         self.roles({"text": self.text})
-
-    def load(self) -> TokenData:
-        """Read the file and its texts.
-
-        Raises:
-            DataError: If it, or the tokenizer, is missing, damaged or too large, a column is missing, or a split would
-                be empty.
-        """
-        made: TokenData = self.work_module().load(self)
-        return made

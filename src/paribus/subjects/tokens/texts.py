@@ -14,7 +14,8 @@ from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
-from paribus.subjects.roles import SPLITS, blank_notes, gaps, placed, roles_of, without_gaps
+from paribus.subjects.in_splits import SPLITS, check_classes
+from paribus.subjects.roles import blank_notes, gaps, placed, roles_of, without_gaps
 from paribus.subjects.tokens.data import TokenData
 from paribus.subjects.tokens.tokenizer import Encoded, Tokenizer
 
@@ -44,7 +45,7 @@ def load(spec: TextTable) -> TokenData:
     kept = np.sort(np.concatenate(list(found.splits.values())))
     splits = {name: np.searchsorted(kept, found.splits[name]) for name in SPLITS if name in found.splits}
     labels, domains, clusters = (one.codes[kept] for one in (found.labels, found.domains, found.clusters))
-    _refuse_empty(splits, labels, found.labels.names, where)
+    check_classes(where, labels[splits["train"]], found.labels.names)
     texts = found.frame.iloc[kept]
     encoded = tokenizer.texts([one for name in columns for one in texts[name]], spec.max_length)
     own, *others = (encoded.part(at, at + len(kept)) for at in range(0, len(encoded.ids), len(kept)))
@@ -127,17 +128,6 @@ def _complete(frame: pd.DataFrame, spec: TextTable, where: str) -> tuple[pd.Data
             f"{where}: column {name!r} lacks {count} of {len(frame)} values; data.missing=drop leaves such rows out"
         )
     return without_gaps(frame, counts, where)
-
-
-def _refuse_empty(splits: dict[str, Ints], labels: Ints, names: tuple[str, ...], where: str) -> None:
-    for name, rows in splits.items():
-        if not len(rows):
-            raise DataError(f"{where}: the split {name!r} has no text")
-    there = np.unique(labels[splits["train"]])
-    if len(there) < 2:
-        raise DataError(
-            f"{where}: the training split has the single class {names[int(there[0])]!r}; a classifier needs two"
-        )
 
 
 def _text_notes(encoded: Encoded, own: Encoded, splits: dict[str, Ints], spec: TextTable) -> list[str]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.spec import DataSpec, field
-
-if TYPE_CHECKING:
-    from paribus.subjects.tokens.data import TokenData
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,3 @@ class TokenFile(DataSpec, kind="data/token_file"):
     )
     pad: int = field(0, low=0, help="Token that pads; it is masked.")
     sink: bool = field(True, help="Whether the first token is left out of what is pooled over positions.")
-
-    def load(self) -> TokenData:
-        """Return the sequences.
-
-        Raises:
-            DataError: If the file is missing, too large, or a line is no sequence.
-        """
-        made: TokenData = self.work_module().from_lines(self)
-        return made

@@ -16,11 +16,11 @@ from torch import nn
 from torch.nn import functional
 
 from paribus import seeds
-from paribus.config.science import is_stated
+from paribus.config.science import stated
 from paribus.engine.given import Given, arguments
 from paribus.errors import DivergedError
 from paribus.models.loading import fit_state
-from paribus.subjects.images.splits import SPLITS
+from paribus.subjects.in_splits import SPLITS
 from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
 from paribus.training.init_scale import ScaledTensor, scale_starting_weights
@@ -144,7 +144,7 @@ class _Loop:
     ) -> None:
         self.spec, self.seed, self.workspace, self.device = spec, seed, workspace, device
         self.batch_limit = batch_limit
-        self.identity = f"{seed}/{data.digest}/{sorted(_science(spec).items())}"
+        self.identity = f"{seed}/{data.digest}/{sorted(stated(spec).items())}"
         self.model = model.to(device)
         # where the first part of a network is never trained, what comes after it is trained on what it gives
         on_frozen = model if isinstance(model, OnFrozen) and model.frozen else None
@@ -280,15 +280,6 @@ class _Loop:
 def _features(model: OnFrozen, examples: Given) -> torch.Tensor:
     positional, named = arguments(examples.tensors, examples.names)
     return model.features(*positional, **named)
-
-
-def _science(spec: TrainingSpec) -> dict[str, Any]:
-    """Return the settings that can change the result."""
-    return {
-        declared.name: getattr(spec, declared.name)
-        for declared in dataclasses.fields(spec)
-        if is_stated(declared, getattr(spec, declared.name))
-    }
 
 
 def _copied(state: Mapping[str, Any]) -> dict[str, Any]:

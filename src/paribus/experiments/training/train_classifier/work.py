@@ -14,7 +14,7 @@ from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.training.train_classifier.spec import TrainClassifier
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.subjects.images.splits import SPLITS
+from paribus.subjects.in_splits import SPLITS
 from paribus.training.init_scale import ScaledTensor
 from paribus.training.loops.classifier import Training, train_classifier
 from paribus.training.loops.measure import Evaluation
