@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from paribus.errors import DataError, message_of, size_of
+from paribus.subjects.json_lines import json_objects
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 LINES = (".jsonl", ".ndjson")
@@ -43,7 +42,7 @@ def column_names(file: Path) -> list[str]:
     elif suffix in SEPARATORS:
         names = _header(file, SEPARATORS[suffix])
     elif suffix in LINES:
-        names = list(dict.fromkeys(name for line in _objects(file) for name in line))
+        names = list(dict.fromkeys(name for _, _, line in json_objects(file, f"table {file}") for name in line))
     else:
         valid = ", ".join((*SEPARATORS, *LINES, *PARQUET))
         raise DataError(f"table {file}: unknown kind {file.suffix!r}; valid: {valid}")
@@ -133,33 +132,10 @@ def _refuse_ragged(file: Path, separator: str) -> None:
 def _read_lines(file: Path, names: list[str], texts: set[str], missing: list[str]) -> pd.DataFrame:
     _refuse_size(file, file.stat().st_size * CSV_TO_MEMORY)
     values: dict[str, list[Any]] = {name: [] for name in names}
-    for line in _objects(file):
+    for _, _, line in json_objects(file, f"table {file}"):
         for name in names:
             values[name].append(line.get(name))
     return pd.DataFrame({name: _of_json(values[name], name in texts, f"table {file}: {name}") for name in names})
-
-
-def _objects(file: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the object of every line that is not blank."""
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            for number, text in enumerate(stream, start=1):
-                if not text.strip():
-                    continue
-                found = json.loads(text, object_pairs_hook=partial(_once, f"{file}, line {number}"))
-                if not isinstance(found, dict):
-                    raise DataError(f"table {file}, line {number}: is no JSON object")
-                yield found
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise DataError(f"table {file}: not a readable file of JSON lines in UTF-8 ({message_of(error)})") from None
-
-
-def _once(where: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for name, _ in pairs if [key for key, _ in pairs].count(name) > 1)
-        raise DataError(f"table {where}: has {twice!r} twice; names must differ")
-    return found
 
 
 def _of_json(values: list[Any], text: bool, where: str) -> pd.Series:

@@ -16,6 +16,7 @@ from paribus.errors import DataError, nearest
 from paribus.measure import ArraySubject, Contexts
 from paribus.measure.contexts import complete_note
 from paribus.spec import DataSpec, field
+from paribus.subjects.in_splits import offers_of
 from paribus.subjects.kind import Kind
 from paribus.subjects.offers import Offers
 
@@ -43,14 +44,8 @@ class ArrayData:
     @property
     def offers(self) -> Offers:
         """What the needs of experiments are compared with."""
-        contexts = self.contexts
-        domains = {}
-        if contexts.domain is not None:
-            domains = {
-                name: tuple(contexts.domain_names[k] for k in np.unique(contexts.domain[rows]))
-                for name, rows in contexts.splits.items()
-            }
-        return Offers({name: len(rows) for name, rows in contexts.splits.items()}, domains, False, self._n_classes)
+        held = self.contexts
+        return offers_of(held.splits, held.domain, held.domain_names, self._n_classes)
 
     @property
     def _n_classes(self) -> int:
@@ -193,8 +188,4 @@ def _shape(data: ArrayData) -> str:
     return " and ".join("x".join(map(str, one.shape[1:])) or "1" for one in data.contexts.given.tensors)
 
 
-def _subject(data: ArrayData) -> ArraySubject:
-    return ArraySubject(data.contexts)
-
-
-ARRAYS = Kind("arrays", ArrayData, _subject, ("NAME", "NAME"), shape=_shape)
+ARRAYS = Kind("arrays", ArrayData, lambda data: ArraySubject(data.contexts), ("NAME", "NAME"), shape=_shape)

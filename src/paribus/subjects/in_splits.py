@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
+from paribus.measure import Contexts
 from paribus.subjects.offers import Offers
 
 SPLITS = ("train", "id_val", "val", "ood")
@@ -28,6 +29,7 @@ class InSplits:
     Attributes:
         class_names: Names of the classes.
         splits: Rows of each split.
+        labels: Class of each example ``[n]``, an index into the class names; None where there are none.
         clusters: What examples share with others that are not independent of them ``[n]``.
         domains: Domain of each example ``[n]``; None where there are none.
         domain_names: Names of the domains.
@@ -46,6 +48,7 @@ class InSplits:
 
     class_names: tuple[str, ...]
     splits: Mapping[str, Ints]
+    labels: Ints | None
     clusters: Ints
     domains: Ints | None
     domain_names: tuple[str, ...]
@@ -70,12 +73,26 @@ class InSplits:
     @property
     def offers(self) -> Offers:
         """What the needs of experiments are compared with."""
-        domains: dict[str, tuple[str, ...]] = {}
-        if self.domains is not None:
-            there = {name: np.unique(self.domains[self.splits[name]]) for name in self.present}
-            domains = {name: tuple(self.domain_names[k] for k in codes) for name, codes in there.items()}
-        sizes = {name: len(self.splits[name]) for name in self.present}
-        return Offers(sizes, domains, self.in_other_styles, self.n_classes)
+        splits = {name: self.splits[name] for name in self.present}
+        return offers_of(splits, self.domains, self.domain_names, self.n_classes, rendering=self.in_other_styles)
+
+    def contexts(self, inputs: Any, **further: Any) -> Contexts:
+        """Return the examples as contexts.
+
+        Args:
+            inputs: What a network is called with ``[n, ...]``.
+            **further: Further fields of :class:`Contexts`.
+        """
+        return Contexts(
+            inputs=inputs,
+            cluster=self.clusters,
+            label=self.labels,
+            domain=self.domains,
+            splits=self.splits,
+            output_names=self.class_names,
+            domain_names=self.domain_names,
+            **further,
+        )
 
     def rows(self, split: str) -> Ints:
         """Return the rows of a split.
@@ -86,6 +103,23 @@ class InSplits:
         if split not in self.splits:
             raise DataError(f"{self.called}: no such split {split!r}; {nearest(split, self.splits)}")
         return self.splits[split]
+
+
+def offers_of(
+    splits: Mapping[str, Ints], domains: Ints | None, names: Sequence[str], n_classes: int, *, rendering: bool = False
+) -> Offers:
+    """Return what data offer.
+
+    Args:
+        splits: Rows of each split.
+        domains: Domain of each example ``[n]``, an index into the names; None where there are none.
+        names: Names of the domains.
+        n_classes: Number of classes.
+        rendering: Whether contents can be shown as another domain would show them.
+    """
+    there = {} if domains is None else {name: np.unique(domains[rows]) for name, rows in splits.items()}
+    told = {name: tuple(names[k] for k in codes) for name, codes in there.items()}
+    return Offers({name: len(rows) for name, rows in splits.items()}, told, rendering, n_classes)
 
 
 def check_lengths(called: str, labels: Sized, **beside: Sized) -> None:

@@ -10,18 +10,6 @@ from paribus.measure import Subject
 from paribus.subjects.labelled import Overlap
 
 
-def _none(own: Any, data: Any) -> Overlap:
-    return Overlap(same={}, related={})
-
-
-def _alike(own: Any, data: Any) -> list[str]:
-    return []
-
-
-def _unsaid(data: Any) -> str:
-    return ""
-
-
 @dataclass(frozen=True)
 class Kind:
     """A kind of data: what its loaders return, and how that becomes contexts. All that a new subject has to declare.
@@ -49,7 +37,7 @@ class Kind:
     data_class: type
     contexts: Callable[[Any], Subject]
     examples: tuple[str, str]
-    overlap: Callable[[Any, Any], Overlap] = _none
-    unlike: Callable[[Any, Any], list[str]] = _alike
-    shape: Callable[[Any], str] = _unsaid
+    overlap: Callable[[Any, Any], Overlap] = lambda own, data: Overlap(same={}, related={})
+    unlike: Callable[[Any, Any], list[str]] = lambda own, data: []
+    shape: Callable[[Any], str] = lambda data: ""
     encoded: Callable[[Any, Any], Any] | None = None

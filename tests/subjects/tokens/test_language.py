@@ -255,6 +255,13 @@ def test_lines_that_are_no_sequences_are_refused(tmp_path, lines, message):
         TokenFile(path=written(tmp_path, lines), n_tokens=V).load()
 
 
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes('{"ids": [1, 2], "cluster": "Zürich"}'.encode("latin-1"))
+    with pytest.raises(DataError, match="lines.jsonl: not a readable file of JSON lines in UTF-8"):
+        TokenFile(path=str(file), n_tokens=V).load()
+
+
 @pytest.mark.parametrize("asked", [("output", ["5"]), ("margin", ["5"]), ("logit_difference", ["5", "6"])])
 def test_a_named_output_is_none_of_a_network_that_answers_at_every_position(tmp_path, asked):
     """It was the logit at the first position, of all of them in a row."""

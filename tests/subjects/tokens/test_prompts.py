@@ -166,7 +166,7 @@ def test_what_cannot_be_read_is_refused(tmp_path, tokenizer):
     with pytest.raises(DataError, match="must be a list of token ids where there is no tokenizer"):
         PromptPairs(path=jsonl(tmp_path, TEXT), n_tokens=9).load()
     (tmp_path / "pairs.csv").write_text("clean,corrupted,answer\na,b\n")
-    with pytest.raises(DataError, match="line 2: has another number of columns"):
+    with pytest.raises(DataError, match="line 2 has 2 fields, the header has 3"):
         PromptPairs(path=str(tmp_path / "pairs.csv"), tokenizer=tokenizer).load()
 
 

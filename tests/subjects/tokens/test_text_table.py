@@ -186,7 +186,7 @@ def test_a_missing_text_is_refused_or_left_out(folder, frame):
     [
         (['{"letter": "a", "letter": "b"}'], "line 1: has 'letter' twice"),
         (["[1]"], "line 1: is no JSON object"),
-        (["{"], "not a readable file of JSON lines"),
+        (["{"], "line 1: is no JSON "),
         (['{"letter": ["a"], "outcome": "x", "hospital": "h", "patient": 1}'], "letter: holds \\['a'\\]"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paribus.errors import ConfigError, nearest
-from paribus.measure import ArraySubject, Contexts
+from paribus.measure import ArraySubject
 from paribus.measure.binding import Binding
 from paribus.measure.factor import Factor, Units
 from paribus.measure.slots import AS_IT_IS, SlotsOfDonors, SlotUnits, SlotValues, donors_of_group, others_within
@@ -40,25 +40,9 @@ class TableSubject(ArraySubject):
 
     def __init__(self, data: TableData) -> None:
         """Hold the table."""
-        names = tuple(name for column in data.columns for name in column.inputs)
         self.data = data
-        super().__init__(
-            Contexts(
-                inputs=data.inputs,
-                cluster=data.clusters,
-                label=data.labels,
-                domain=data.domains,
-                splits=data.splits,
-                input_names=names,
-                output_names=data.class_names,
-                domain_names=data.domain_names,
-            )
-        )
-
-    @property
-    def train_domains(self) -> tuple[int, ...]:
-        """Domains of the training rows, ascending."""
-        return self.data.train_domains
+        names = tuple(name for column in data.columns for name in column.inputs)
+        super().__init__(data.contexts(data.inputs, input_names=names))
 
     def usual_factors(self, most_levels: int) -> list[factors.Column]:
         """Return every column, at values that are evenly spread over those it takes by itself."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from paribus.arrays import Ints
 from paribus.errors import DataError, size_of
 from paribus.measure.contexts import numbered
 from paribus.spec import path_of
+from paribus.subjects.json_lines import json_objects
 from paribus.subjects.tokens.data import Targets, TokenData
 from paribus.subjects.tokens.repeated import RepeatedTokens
 from paribus.subjects.tokens.token_file import TokenFile
@@ -81,8 +81,7 @@ def load(spec: TokenFile) -> TokenData:
     Raises:
         DataError: If the file is missing, too large, or a line is no sequence.
     """
-    with small_file(spec.path).open(encoding="utf-8") as handle:
-        lines = list(_lines(handle, spec.path))
+    lines = list(_lines(spec))
     if not lines:
         raise DataError(f"data.path={spec.path}: holds no sequence")
     return made_of(lines, n_tokens=spec.n_tokens, padding=spec.padding, pad=spec.pad, sink=spec.sink, what=spec.path)
@@ -182,32 +181,12 @@ def _next_tokens(ids: Tensor, mask: Tensor) -> Targets:
     return Targets(positions.astype(np.int64), np.where(both, ids[:, 1:].numpy(), 0).reshape(n, width))
 
 
-def json_lines(handle: Iterable[str], path: str, hint: str = "") -> Iterator[tuple[int, str, Any]]:
-    """Yield number, place and content of the lines of a file, one JSON value each; empty ones are left out.
-
-    Args:
-        handle: The lines.
-        path: What the file is called.
-        hint: What else the file may be, where a line is no JSON.
-
-    Raises:
-        DataError: If one is none.
-    """
-    for number, text in enumerate(handle, start=1):
-        if text.strip():
-            where = f"{path}, line {number}"
-            try:
-                yield number, where, json.loads(text)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise DataError(f"{where}: is no JSON ({error}){hint}") from None
-
-
-def _lines(handle: Iterable[str], path: str) -> Iterable[Line]:
-    for number, where, found in json_lines(handle, path):
-        if not isinstance(found, Mapping) or not _are_ids(found.get("ids")):
+def _lines(spec: TokenFile) -> Iterator[Line]:
+    for number, where, found in json_objects(small_file(spec.path), spec.path):
+        if not are_ids(found.get("ids")):
             raise DataError(f'{where}: needs an object with whole numbers in "ids"')
         answer, against = found.get("answer"), found.get("against", [])
-        if not (answer is None or _are_ids([answer])) or (against and not _are_ids(against)):
+        if not (answer is None or is_id(answer)) or (against and not are_ids(against)):
             raise DataError(f"{where}: answer must be a token id, against a list of them")
         if against and answer is None:
             raise DataError(f"{where}: against compares an answer with other tokens, and there is no answer")
@@ -215,9 +194,16 @@ def _lines(handle: Iterable[str], path: str) -> Iterable[Line]:
         yield Line(tuple(found["ids"]), cluster, str(found.get("split", "all")), answer, tuple(against))
 
 
-def _are_ids(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 2**31 for one in value)
-    )
+def is_id(value: Any) -> bool:
+    """Return whether a value of a file can be a token.
+
+    Example:
+        >>> is_id(3), is_id(True), is_id("3")
+        (True, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
+
+
+def are_ids(value: Any) -> bool:
+    """Return whether a value of a file is a list of one token or more."""
+    return isinstance(value, list) and bool(value) and all(map(is_id, value))

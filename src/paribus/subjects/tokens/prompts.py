@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ import numpy as np
 
 from paribus.errors import DataError
 from paribus.spec import path_of
+from paribus.subjects.columns import column_names, read_columns
+from paribus.subjects.json_lines import json_objects
 from paribus.subjects.tokens.data import TokenData
-from paribus.subjects.tokens.language import Line, json_lines, made_of, small_file
+from paribus.subjects.tokens.language import Line, are_ids, is_id, made_of, small_file
 from paribus.subjects.tokens.subject import CORRUPTED, END
 from paribus.subjects.tokens.tokenizer import Tokenizer
 
@@ -109,19 +110,13 @@ def _rows(spec: PromptPairs) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the rows of the file, each with where it is."""
     file = path_of(spec.path)
     if file.suffix.lower() == ".csv":
-        with file.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.DictReader(handle)
-            for row in reader:
-                where = f"{spec.path}, line {reader.line_num}"
-                if None in row or None in row.values():
-                    raise DataError(f"{where}: has another number of columns than the first line")
-                yield where, {name: value for name, value in row.items() if value != ""}
+        names = column_names(file)
+        rows = read_columns(file, names, texts=names, missing=[""]).to_dict("records")
+        for number, row in enumerate(rows, start=2):
+            yield f"{spec.path}, line {number}", {str(name): one for name, one in row.items() if one is not None}
         return
-    with file.open(encoding="utf-8") as handle:
-        for _, where, found in json_lines(handle, spec.path, "; a CSV file must be called .csv"):
-            if not isinstance(found, dict):
-                raise DataError(f"{where}: needs an object with the two prompts")
-            yield where, found
+    for _, where, found in json_objects(file, spec.path, "; a CSV file must be called .csv"):
+        yield where, found
 
 
 def _lines(row: Mapping[str, Any], spec: PromptPairs, tokenizer: Tokenizer | None, where: str) -> tuple[Line, Line]:
@@ -183,7 +178,7 @@ def _of_text(tokenizer: Tokenizer, text: str, spans: Spans, where: str) -> Promp
 
 
 def _of_ids(given: Any, row: Mapping[str, Any], side: str, where: str) -> Prompt:
-    if not isinstance(given, list) or not given or not all(_is_id(one) for one in given):
+    if not are_ids(given):
         raise DataError(f"{where}: {side} must be a list of token ids where there is no tokenizer (data.tokenizer)")
     named = row.get(f"{side}_positions", row.get("positions", {}))
     if not isinstance(named, dict):
@@ -191,7 +186,7 @@ def _of_ids(given: Any, row: Mapping[str, Any], side: str, where: str) -> Prompt
     positions = {}
     for name, places in named.items():
         own = places if isinstance(places, list) else [places]
-        there = bool(own) and all(_is_id(one) and one < len(given) for one in own)
+        there = bool(own) and all(is_id(one) and one < len(given) for one in own)
         if not there or not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise DataError(f"{where}: positions of {name!r} must be numbers from 0 to {len(given) - 1}, got {places}")
         positions[name] = tuple(sorted(own))
@@ -199,15 +194,11 @@ def _of_ids(given: Any, row: Mapping[str, Any], side: str, where: str) -> Prompt
 
 
 def _token(value: Any, tokenizer: Tokenizer | None, where: str) -> int:
-    if _is_id(value):
+    if is_id(value):
         return int(value)
     if tokenizer is None or not isinstance(value, str):
         raise DataError(f"{where}: must be a token id, got {value!r}")
     return tokenizer.token(value, where)
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
 
 
 def _with_ends(positions: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:

@@ -30,6 +30,15 @@ class _AtTargets(Readout):
         if length is not None and (targets.positions == length - 1).all():
             self.positions = (-1,)
 
+    def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
+        """Return the mean over a sequence's targets ``[1, n]`` of logits ``[n, positions, V]``."""
+        logits, ids, asked = self._logits(x, ctx)
+        return ((self._values(logits, ids, ctx) * asked).sum(1) / asked.sum(1))[None], None
+
+    def _values(self, logits: Tensor, ids: Tensor, ctx: Ints) -> Tensor:
+        """Return what is read ``[n, t]`` of the logits ``[n, t, V]`` at the targets of the sequences ``ctx``."""
+        raise NotImplementedError
+
     def _logits(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits ``[n, t, V]`` after the targets' positions, the right tokens and which of them are asked."""
         if x.ndim != 3:
@@ -44,8 +53,8 @@ class _AtTargets(Readout):
         return widened(x.gather(1, index)), ids.clamp(min=0), asked
 
 
-def _mean(values: Tensor, asked: Tensor) -> Tensor:
-    return (values * asked).sum(1) / asked.sum(1)
+def _right(logits: Tensor, ids: Tensor) -> Tensor:
+    return logits.gather(2, ids[:, :, None])[:, :, 0]
 
 
 class TargetLoss(_AtTargets):
@@ -59,11 +68,8 @@ class TargetLoss(_AtTargets):
 
     names = ("loss",)
 
-    def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
-        """Return the loss ``[1, n]`` of logits ``[n, positions, V]``."""
-        logits, ids, asked = self._logits(x, ctx)
-        losses = torch.logsumexp(logits, 2) - logits.gather(2, ids[:, :, None])[:, :, 0]
-        return _mean(losses, asked)[None], None
+    def _values(self, logits: Tensor, ids: Tensor, ctx: Ints) -> Tensor:
+        return torch.logsumexp(logits, 2) - _right(logits, ids)
 
 
 class TargetCorrect(_AtTargets):
@@ -71,10 +77,8 @@ class TargetCorrect(_AtTargets):
 
     names = ("correct",)
 
-    def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
-        """Return the share ``[1, n]`` of logits ``[n, positions, V]``."""
-        logits, ids, asked = self._logits(x, ctx)
-        return _mean(is_largest(logits, ids), asked)[None], None
+    def _values(self, logits: Tensor, ids: Tensor, ctx: Ints) -> Tensor:
+        return is_largest(logits, ids)
 
 
 class TargetDifference(_AtTargets):
@@ -93,17 +97,12 @@ class TargetDifference(_AtTargets):
         super().__init__(targets, length)
         self._against = None if targets.against is None else torch.from_numpy(targets.against)
 
-    def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
-        """Return the difference ``[1, n]`` of logits ``[n, positions, V]``."""
-        logits, ids, asked = self._logits(x, ctx)
-        right = logits.gather(2, ids[:, :, None])[:, :, 0]
+    def _values(self, logits: Tensor, ids: Tensor, ctx: Ints) -> Tensor:
         if self._against is None:
-            return _mean(right - logits.mean(2), asked)[None], None
-        against = self._against[torch.as_tensor(ctx)].to(x.device)[:, None].expand(-1, logits.shape[1], -1)
-        others = logits.gather(2, against.clamp(min=0))
-        counted = against >= 0
-        mean = (others * counted).sum(2) / counted.sum(2).clamp(min=1)
-        return _mean(right - mean, asked)[None], None
+            return _right(logits, ids) - logits.mean(2)
+        against = self._against[torch.as_tensor(ctx)].to(logits.device)[:, None].expand(-1, logits.shape[1], -1)
+        others, counted = logits.gather(2, against.clamp(min=0)), against >= 0
+        return _right(logits, ids) - (others * counted).sum(2) / counted.sum(2).clamp(min=1)
 
 
 class TargetDivergence(_AtTargets):
@@ -121,12 +120,9 @@ class TargetDivergence(_AtTargets):
         self._executor = executor
         self._base: dict[int, Tensor] = {}
 
-    def read(self, x: Tensor, ctx: Ints) -> tuple[Tensor, Tensor | None]:
-        """Return the divergence ``[1, n]`` of logits ``[n, positions, V]``."""
-        logits, _, asked = self._logits(x, ctx)
-        base = self._unedited(ctx, logits).to(x.device)
-        edited = torch.log_softmax(logits, 2)
-        return _mean((base.exp() * (base - edited)).sum(2).clamp(min=0), asked)[None], None
+    def _values(self, logits: Tensor, ids: Tensor, ctx: Ints) -> Tensor:
+        base = self._unedited(ctx, logits).to(logits.device)
+        return (base.exp() * (base - torch.log_softmax(logits, 2))).sum(2).clamp(min=0)
 
     def _unedited(self, ctx: Ints, like: Tensor) -> Tensor:
         missing = np.array(sorted({int(one) for one in ctx} - self._base.keys()), np.int64)

@@ -14,7 +14,7 @@ from paribus.engine.given import Given
 from paribus.engine.plan import agrees, difference, tolerance
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
-from paribus.measure import ArrayCells, ArraySubject, Contexts, Executor
+from paribus.measure import ArrayCells, ArraySubject, Executor
 from paribus.subjects.tokens.data import Targets, TokenData
 from paribus.subjects.tokens.factors import TokenAt
 from paribus.subjects.tokens.patterns import scores_of_heads
@@ -44,18 +44,7 @@ class TokenSubject(ArraySubject):
     def __init__(self, data: TokenData) -> None:
         """Hold the sequences."""
         self.data = data
-        super().__init__(
-            Contexts(
-                inputs=data.given,
-                cluster=data.clusters,
-                label=data.labels,
-                domain=data.domains,
-                splits=data.splits,
-                output_names=data.class_names,
-                domain_names=data.domain_names,
-                complete=data.complete,
-            )
-        )
+        super().__init__(data.contexts(data.given, complete=data.complete))
         self.readouts = token_readouts(data)
         self.pairs = data.pairs
         if data.targets is not None:  # logits of every token at every position
