@@ -253,16 +253,11 @@ def test_shapes_and_types(net, x):
 
 def test_the_linear_map_is_the_head(net, x):
     engine = Engine(net, "pool")
-    with pytest.raises(ExperimentError, match="known after"):
-        _ = engine.linear_map
-    h = engine.pooled(x)
-    head = engine.linear_map
+    head = engine.plan(x).closed.linear
     torch.testing.assert_close(head.weight, net.fc.weight.detach())
     torch.testing.assert_close(head.bias, net.fc.bias.detach())
-    close(h @ head.weight.numpy().T + head.bias.numpy(), engine.logits(x))
-    before = Engine(net, "second")
-    before.plan(x)
-    assert before.linear_map is None
+    close(engine.pooled(x) @ head.weight.numpy().T + head.bias.numpy(), engine.logits(x))
+    assert Engine(net, "second").plan(x).closed is None
 
 
 def test_positions_that_weigh_differently_have_a_closed_form_but_no_linear_map():
@@ -271,7 +266,7 @@ def test_positions_that_weigh_differently_have_a_closed_form_but_no_linear_map()
     engine = Engine(model, "0")
     found = engine.evaluate(x, some(3))
     assert found.report.strategy == "closed_form"
-    assert engine.linear_map is None
+    assert engine.plan(x).closed.linear is None
     close(found.outputs, Engine(model, "0", strategy="hooks").evaluate(x, some(3)).outputs)
 
 

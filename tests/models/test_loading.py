@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from paribus import seeds
 from paribus.errors import CheckpointError
-from paribus.models.loading import file_digest, fit_state, load_state, start_from
+from paribus.models.loading import fit_state, load_state, start_from
 from paribus.models.mlp import MLP
 from paribus.models.small_cnn import SmallCNN
 
@@ -123,17 +123,6 @@ def test_the_file_is_named_where_a_spec_asks_for_it(tmp_path):
         MLP(weights=str(tmp_path / "weights.pt")).build(
             n_features=768, n_classes=2, generator=seeds.torch_rng(0, "model")
         )
-
-
-def test_digest_follows_the_content(tmp_path):
-    (tmp_path / "a").write_bytes(b"1")
-    (tmp_path / "b").write_bytes(b"1")
-    assert file_digest(str(tmp_path / "a")) == file_digest(str(tmp_path / "b"))
-    (tmp_path / "b").write_bytes(b"2")
-    assert file_digest(str(tmp_path / "a")) != file_digest(str(tmp_path / "b"))
-    assert file_digest(None) == ""
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        file_digest(str(tmp_path / "c"))
 
 
 def test_no_weights_leave_the_model_alone():

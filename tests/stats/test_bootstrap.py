@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from paribus.stats.bootstrap import cluster_interval, cluster_statistic_interval, mean_intervals, tails, widened
+from paribus.stats.bootstrap import Interval, cluster_interval, mean_intervals, tails, weighted_intervals, widened
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.spec import StatsSpec
 
@@ -77,6 +77,17 @@ def test_sparse_effects_do_not_blow_intervals_up():
     assert ((high - low) / np.where(se > 0, se, 1)).max() < 25
 
 
+def of_rows(statistic, clusters, spec=SPEC):
+    """The interval of a statistic of weighted rows."""
+    found = weighted_intervals(
+        lambda weights: np.array([[statistic(row)] for row in weights[:, clusters]]),
+        np.bincount(clusters).astype(float),
+        spec=spec,
+        rng=rng(1),
+    )
+    return Interval(*(each[0] for each in found))
+
+
 def test_columns_give_arrays_and_vectors_give_floats():
     values = rng().normal(size=(260, 3))
     many = cluster_interval(values, np.arange(260), spec=SPEC, rng=rng(1))
@@ -89,9 +100,7 @@ def test_columns_give_arrays_and_vectors_give_floats():
 
 def test_a_general_statistic_agrees_with_the_mean_it_computes():
     values, clusters = rng().normal(size=500), np.arange(500) // 2
-    general = cluster_statistic_interval(
-        lambda w: float(w @ values / w.sum()), clusters, spec=StatsSpec(n_bootstrap=500), rng=rng(1)
-    )
+    general = of_rows(lambda w: float(w @ values / w.sum()), clusters, StatsSpec(n_bootstrap=500))
     direct = cluster_interval(values, clusters, spec=StatsSpec(n_bootstrap=500), rng=rng(1))
     assert (general.low, general.high) == pytest.approx((direct.low, direct.high))
 
@@ -102,11 +111,11 @@ def test_a_general_statistic_is_studentised_below_forty_clusters_and_refused_bel
     def mean(weights):
         return float(weights @ values / weights.sum())
 
-    few = cluster_statistic_interval(mean, np.arange(24) % 8, spec=SPEC, rng=rng(1))
+    few = of_rows(mean, np.arange(24) % 8)
     direct = cluster_interval(values, np.arange(24) % 8, spec=SPEC, rng=rng(1))
     assert few.method == "bootstrap_t"
     assert (few.low, few.high) == pytest.approx((direct.low, direct.high), abs=0.15 * (direct.high - direct.low))
-    none = cluster_statistic_interval(mean, np.arange(24) % 5, spec=SPEC, rng=rng(1))
+    none = of_rows(mean, np.arange(24) % 5)
     assert none.method == "none: 5 clusters"
     assert np.isnan(none.low)
 
@@ -118,7 +127,7 @@ def test_undefined_resamples_are_left_out():
         seen = weights[positive].sum()
         return float(weights[0] / seen) if seen else float("nan")
 
-    found = cluster_statistic_interval(share, np.arange(50), spec=SPEC, rng=rng(1))
+    found = of_rows(share, np.arange(50))
     assert 0 <= found.low < found.high <= 1
 
 
@@ -184,7 +193,7 @@ def test_a_statistic_that_one_cluster_decides_has_no_interval():
         return float((weights * positive * np.arange(24)).sum() / seen) if seen else float("nan")
 
     assert share(ones) == 1
-    found = cluster_statistic_interval(share, np.repeat(np.arange(8), 3), spec=SPEC, rng=rng(1))
+    found = of_rows(share, np.repeat(np.arange(8), 3))
     assert np.isnan(found.low) and found.method == "none: undefined without one of the clusters"
 
 

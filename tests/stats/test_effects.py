@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from paribus.stats.effects import effect_table, established, paired_effect, skew_warnings
+from paribus.stats.effects import effect_table, established, skew_warnings
 from paribus.stats.spec import StatsSpec
 
 SPEC = StatsSpec(n_bootstrap=500, n_permutations=999)
@@ -16,6 +16,11 @@ SPEC = StatsSpec(n_bootstrap=500, n_permutations=999)
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def effect(values, clusters, *, spec=SPEC, rng=None, **how):
+    generator = np.random.default_rng(1) if rng is None else rng
+    return effect_table(values, clusters, spec=spec, rng=generator, **how).iloc[0]
 
 
 def test_columns_come_in_the_promised_order_with_one_row_per_row():
@@ -30,18 +35,18 @@ def test_columns_come_in_the_promised_order_with_one_row_per_row():
 
 def test_one_context_per_cluster_gives_the_textbook_standard_error():
     values = rng().normal(size=80)
-    effect = paired_effect(values, np.arange(80), spec=SPEC, rng=rng(1))
-    assert effect.mean_delta == pytest.approx(values.mean())
-    assert effect.std_delta == pytest.approx(values.std(ddof=1))
-    assert effect.std_error == pytest.approx(scipy_stats.sem(values))
+    found = effect(values, np.arange(80))
+    assert found.mean_delta == pytest.approx(values.mean())
+    assert found.std_delta == pytest.approx(values.std(ddof=1))
+    assert found.std_error == pytest.approx(scipy_stats.sem(values))
 
 
 def test_clusters_of_equal_size_give_the_standard_error_of_the_cluster_means():
     values = rng().normal(size=(30, 5)) + rng(1).normal(size=(30, 1))
-    effect = paired_effect(values.ravel(), np.repeat(np.arange(30), 5), spec=SPEC, rng=rng(2))
-    assert effect.std_error == pytest.approx(scipy_stats.sem(values.mean(axis=1)))
-    assert effect.n == 150
-    assert effect.n_clusters == 30
+    found = effect(values.ravel(), np.repeat(np.arange(30), 5), spec=SPEC, rng=rng(2))
+    assert found.std_error == pytest.approx(scipy_stats.sem(values.mean(axis=1)))
+    assert found.n == 150
+    assert found.n_clusters == 30
 
 
 def test_a_planted_effect_is_found_and_a_null_row_is_not():
@@ -60,7 +65,7 @@ def test_unsupported_contexts_are_left_out():
     padded = np.concatenate([values, np.full(40, np.nan)])
     clusters = np.arange(100) // 2
     a = effect_table(np.stack([padded, rng(1).normal(size=100)]), clusters, spec=SPEC, rng=rng(2)).iloc[0]
-    b = paired_effect(values, clusters[:60], spec=SPEC, rng=rng(2))
+    b = effect(values, clusters[:60], spec=SPEC, rng=rng(2))
     assert (a.n, a.n_clusters, a.mean_delta, a.std_error) == (b.n, b.n_clusters, b.mean_delta, b.std_error)
     assert a.ci_method == "bootstrap_t"
 
@@ -88,8 +93,8 @@ def test_a_row_without_support_is_empty_and_outside_the_family():
 
 def test_no_interval_below_six_clusters():
     values = rng().normal(size=50)
-    five = paired_effect(values, np.arange(50) % 5, spec=SPEC, rng=rng(1))
-    six = paired_effect(values, np.arange(50) % 6, spec=SPEC, rng=rng(1))
+    five = effect(values, np.arange(50) % 5)
+    six = effect(values, np.arange(50) % 6)
     assert five.ci_method == "none: 5 clusters"
     assert np.isnan(five.ci_low)
     assert np.isfinite([six.ci_low, six.ci_high]).all()
@@ -98,7 +103,7 @@ def test_no_interval_below_six_clusters():
 @pytest.mark.parametrize(("k", "method"), [(6, "bootstrap_t"), (199, "bootstrap_t"), (200, "percentile")])
 def test_the_method_follows_the_number_of_clusters(k, method):
     values = rng().normal(size=5 * k)
-    assert paired_effect(values, np.arange(5 * k) % k, spec=SPEC, rng=rng(1)).ci_method == method
+    assert effect(values, np.arange(5 * k) % k).ci_method == method
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-9], ids=["equal", "equal but for rounding"])
@@ -106,10 +111,10 @@ def test_the_method_follows_the_number_of_clusters(k, method):
 def test_a_constant_effect_has_a_p_and_no_interval(n_clusters, noise):
     clusters = np.array([0] * 3 + [1] * 5 + list(range(2, n_clusters + 2)))
     values = 0.1 + noise * rng().normal(size=len(clusters))
-    effect = paired_effect(values, clusters, spec=SPEC, rng=rng())
-    assert np.isnan([effect.ci_low, effect.ci_high, effect.ci_adj_low, effect.ci_adj_high]).all()
-    assert effect.ci_method == "none: units are equal"
-    assert effect.p < 0.01
+    found = effect(values, clusters, spec=SPEC, rng=rng())
+    assert np.isnan([found.ci_low, found.ci_high, found.ci_adj_low, found.ci_adj_high]).all()
+    assert found.ci_method == "none: units are equal"
+    assert found.p < 0.01
 
 
 def test_the_family_gets_enough_draws_for_an_adjusted_p_below_five_percent():
@@ -129,10 +134,7 @@ def test_null_columns_describe_the_null_of_each_row():
 
 def test_one_sided_tests_look_at_one_side():
     values = rng().normal(size=40) + 1
-    p = {
-        side: paired_effect(values, np.arange(40), spec=SPEC, rng=rng(1), alternative=side).p
-        for side in ("two-sided", "greater", "less")
-    }
+    p = {side: effect(values, np.arange(40), alternative=side).p for side in ("two-sided", "greater", "less")}
     assert p["greater"] == pytest.approx(1 / 1000)
     assert p["less"] == 1.0
     assert p["two-sided"] == pytest.approx(1 / 1000)
@@ -156,14 +158,14 @@ def test_the_same_generator_gives_the_same_table():
 def test_cluster_ids_may_be_strings():
     values = rng().normal(size=60)
     ids = np.repeat(np.arange(20), 3)
-    named = paired_effect(values, [f"slide_{i:02d}" for i in ids], spec=SPEC, rng=rng(1))
-    assert named == paired_effect(values, ids, spec=SPEC, rng=rng(1))
+    named = effect(values, [f"slide_{i:02d}" for i in ids])
+    assert named.equals(effect(values, ids))
 
 
 def test_tiny_effects_keep_their_relative_interval():
     values, clusters = rng().normal(size=60) + 1, np.arange(60) // 3
-    a = paired_effect(values, clusters, spec=SPEC, rng=rng(1))
-    b = paired_effect(values * 1e-170, clusters, spec=SPEC, rng=rng(1))
+    a = effect(values, clusters)
+    b = effect(values * 1e-170, clusters)
     assert (b.ci_low, b.ci_high, b.std_error) == pytest.approx(
         (a.ci_low * 1e-170, a.ci_high * 1e-170, a.std_error * 1e-170), rel=1e-6, abs=0
     )
@@ -177,7 +179,7 @@ def test_no_rows_make_an_empty_table():
 
 
 def test_rounding_of_a_constant_effect_is_not_called_skewed():
-    assert not paired_effect(np.full(20, 0.1) * 3, np.arange(20), spec=SPEC, rng=rng()).skewed
+    assert not effect(np.full(20, 0.1) * 3, np.arange(20), spec=SPEC, rng=rng()).skewed
 
 
 def test_wrong_shapes_and_infinities_are_refused():
@@ -185,8 +187,6 @@ def test_wrong_shapes_and_infinities_are_refused():
         effect_table(np.zeros((2, 5)), np.arange(4), spec=SPEC, rng=rng())
     with pytest.raises(ValueError, match="infinite"):
         effect_table(np.array([[1.0, np.inf]]), np.arange(2), spec=SPEC, rng=rng())
-    with pytest.raises(ValueError, match="one-dimensional"):
-        paired_effect(np.zeros((2, 5)), np.arange(5), spec=SPEC, rng=rng())
 
 
 @settings(deadline=None, max_examples=25)
@@ -198,8 +198,8 @@ def test_wrong_shapes_and_infinities_are_refused():
 def test_scaling_and_mirroring_differences_does_the_same_to_the_effect(values, scale, n_clusters):
     data, clusters = np.array(values), np.arange(len(values)) % n_clusters
     spec = StatsSpec(n_bootstrap=100, n_permutations=99)
-    a = paired_effect(data, clusters, spec=spec, rng=rng(3))
-    b = paired_effect(-scale * data, clusters, spec=spec, rng=rng(3))
+    a = effect(data, clusters, spec=spec, rng=rng(3))
+    b = effect(-scale * data, clusters, spec=spec, rng=rng(3))
     tolerance = 1e-6 * scale * (1 + np.abs(data).max())
     assert b.mean_delta == pytest.approx(-scale * a.mean_delta, abs=tolerance)
     assert b.ci_low == pytest.approx(-scale * a.ci_high, abs=tolerance)

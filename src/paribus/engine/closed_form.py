@@ -26,7 +26,8 @@ class LinearMap:
         >>> from torch import nn
         >>> from paribus.engine.evaluation import Engine
         >>> engine = Engine(nn.Sequential(nn.ReLU(), nn.Linear(4, 2)), "1.input")
-        >>> engine.logits(torch.ones(5, 4)).shape, engine.linear_map.weight.shape
+        >>> x = torch.ones(5, 4)
+        >>> engine.logits(x).shape, engine.plan(x).closed.linear.weight.shape
         ((5, 2), torch.Size([2, 4]))
     """
 

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from paribus.engine.batches import FORMATS, Batches, number_format, widened
 from paribus.engine.cache import FeatureCache
-from paribus.engine.closed_form import LinearMap
 from paribus.engine.course import Course, Score, TensorOf
 from paribus.engine.given import Given, given
 from paribus.engine.hooks import at_rest
@@ -219,20 +218,6 @@ class Engine:
         """Return how inputs of this shape are evaluated."""
         with self._ready(inputs) as (plan, _):
             return plan
-
-    @property
-    def linear_map(self) -> LinearMap | None:
-        """The affine map from channel vectors to outputs, or None where what follows the site is not affine.
-
-        Where the site has positions it maps their mean, and is None if they weigh differently.
-
-        Raises:
-            ExperimentError: Before any inputs were seen, because the map can depend on their shape.
-        """
-        if not self._plans:
-            raise ExperimentError("linear_map is known after features(inputs), logits(inputs) or plan(inputs)")
-        closed = next(reversed(self._plans.values())).closed
-        return None if closed is None else closed.linear
 
     # ---------------------------------------------------------------- preparation
 

@@ -13,7 +13,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from paribus import digests
 from paribus.errors import CheckpointError, message_of, nearest
 from paribus.spec import path_of
 
@@ -131,24 +130,6 @@ def start_from(model: nn.Module, weights: str | None, leave_out: Sequence[str] =
         fit_state(model, state, leave_out)
     except CheckpointError as error:
         raise CheckpointError(f"{weights}: {error}") from None
-
-
-def file_digest(path: str | None) -> str:
-    """Return the SHA-256 of a file, empty for None.
-
-    Raises:
-        CheckpointError: If there is no such file.
-
-    Example:
-        >>> file_digest(None)
-        ''
-    """
-    if path is None:
-        return ""
-    try:
-        return digests.file_digest(path_of(path))
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path}: cannot be read ({error.strerror})") from None
 
 
 def _read_safetensors(file: Path) -> dict[str, Any]:

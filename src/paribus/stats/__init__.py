@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from paribus.lazy import offered
 
 if TYPE_CHECKING:
-    from paribus.stats.bootstrap import Interval, cluster_interval, cluster_statistic_interval
+    from paribus.stats.bootstrap import Interval, cluster_interval
     from paribus.stats.dose_response import IsotonicFit, LogisticFit, isotonic_fit, logistic_fit
-    from paribus.stats.effects import Effect, effect_table, established, paired_effect
+    from paribus.stats.effects import effect_table, established
     from paribus.stats.few import (
         FewTest,
         fisher,
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from paribus.stats.levels import LevelPermutation, level_permutation
     from paribus.stats.multiplicity import adjust
     from paribus.stats.nulls import null_percentile, null_quantiles
-    from paribus.stats.odds import OddsRatio, association_table, odds_ratio
-    from paribus.stats.permutation import PermutationTest, sign_flip
+    from paribus.stats.odds import association_table
     from paribus.stats.pooling import pool_groups
     from paribus.stats.score_intervals import score_interval
     from paribus.stats.scores import accuracy, auroc, balanced_accuracy
@@ -32,14 +31,11 @@ if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 __all__ = [
-    "Effect",
     "FewTest",
     "Interval",
     "IsotonicFit",
     "LevelPermutation",
     "LogisticFit",
-    "OddsRatio",
-    "PermutationTest",
     "Shares",
     "StatsSpec",
     "accuracy",
@@ -48,7 +44,6 @@ __all__ = [
     "auroc",
     "balanced_accuracy",
     "cluster_interval",
-    "cluster_statistic_interval",
     "effect_table",
     "established",
     "fisher",
@@ -61,13 +56,10 @@ __all__ = [
     "max_t_interval",
     "null_percentile",
     "null_quantiles",
-    "odds_ratio",
-    "paired_effect",
     "paired_sign_flip",
     "pool_groups",
     "score_interval",
     "share_gap",
-    "sign_flip",
     "smallest_p",
 ]
 __getattr__, __dir__ = offered(__name__, __file__, __all__)

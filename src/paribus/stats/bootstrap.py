@@ -14,7 +14,6 @@ from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import (
     ClusterSums,
     bootstrap_weights,
-    cluster_codes,
     join_units,
     reduce_to_clusters,
     scalar_or_array,
@@ -324,45 +323,6 @@ def cluster_interval(
         scalar_or_array(high, scalar=scalar),
         str(method[0]) if scalar else method,
     )
-
-
-def cluster_statistic_interval(
-    statistic: Callable[[Floats], float],
-    clusters: ArrayLike,
-    *,
-    spec: StatsSpec,
-    rng: np.random.Generator,
-) -> Interval:
-    """Return the interval of any statistic of weighted rows (accuracy, AUROC, a slope).
-
-    Args:
-        statistic: Function of row weights [n] (non-negative, 1 each in the original sample) to a float; it may
-            return NaN where it is undefined (a class has no weight), such resamples are left out.
-        clusters: Cluster id of each row [n].
-        spec: Resamples and confidence.
-        rng: Draws the resamples.
-
-    Returns:
-        Bootstrap-t below 40 effective clusters, percentile from 40 on, none below 6 (see :func:`weighted_intervals`).
-
-    Example:
-        >>> from paribus.stats.spec import StatsSpec
-        >>> rng = np.random.default_rng(0)
-        >>> x = rng.normal(5, 1, 60)
-        >>> def mean(weights):
-        ...     return (weights * x).sum() / weights.sum()
-        >>> found = cluster_statistic_interval(mean, np.arange(60), spec=StatsSpec(), rng=rng)
-        >>> found.low < 5 < found.high, found.method
-        (True, 'percentile')
-    """
-    codes, k = cluster_codes(clusters)
-
-    def of_clusters(weights: Floats) -> Floats:
-        return np.array([[statistic(row)] for row in weights[:, codes]], dtype=np.float64)
-
-    sizes = np.bincount(codes, minlength=k).astype(np.float64)
-    low, high, method = weighted_intervals(of_clusters, sizes, spec=spec, rng=rng)
-    return Interval(float(low[0]), float(high[0]), str(method[0]))
 
 
 def weighted_intervals(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,60 +23,6 @@ if TYPE_CHECKING:
 
 SKEW_BELOW_CLUSTERS = 50
 SKEW_LIMIT = 1.0
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One effect; the fields are the columns of :func:`effect_table`.
-
-    Attributes:
-        mean_delta: Mean paired difference, each context weighing the same.
-        std_delta: Sample standard deviation of the differences.
-        std_error: Cluster-robust standard error of the mean; too small where one cluster has much of the contexts.
-        n: Contexts that support the level.
-        n_clusters: Their clusters.
-        ci_low: Lower end of the interval; NaN where there is none. A two-sided p above ``1 - confidence`` goes with an
-            interval that holds 0.
-        ci_high: Upper end.
-        ci_adj_low: Lower end of the interval that holds for all rows of the family simultaneously; to be reported with
-            ``p_adj``.
-        ci_adj_high: Its upper end.
-        p: p of the sign-flip test over clusters.
-        p_adj: p adjusted over the family (the table).
-        ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero``, or ``none: ...`` with the reason.
-        p_method: ``exact``, ``monte_carlo`` or ``none``.
-        skewed: Whether p should be read with care: under 50 clusters, and skewed cluster sums.
-        null_low: 2.5 % quantile of the named null; NaN without one.
-        null_median: Its median.
-        null_high: Its 97.5 % quantile.
-        null_percentile: Percentile of ``mean_delta`` in the null, 0 to 100; not a p.
-
-    Example:
-        >>> from paribus.stats.spec import StatsSpec
-        >>> rng = np.random.default_rng(0)
-        >>> found = paired_effect(rng.normal(1, 1, 60), np.arange(60), spec=StatsSpec(), rng=rng)
-        >>> found.n_clusters, found.ci_low < found.mean_delta < found.ci_high, found.p < 0.01
-        (60, True, True)
-    """
-
-    mean_delta: float
-    std_delta: float
-    std_error: float
-    n: int
-    n_clusters: int
-    ci_low: float
-    ci_high: float
-    ci_adj_low: float
-    ci_adj_high: float
-    p: float
-    p_adj: float
-    ci_method: str
-    p_method: str
-    skewed: bool
-    null_low: float = float("nan")
-    null_median: float = float("nan")
-    null_high: float = float("nan")
-    null_percentile: float = float("nan")
 
 
 def effect_table(
@@ -105,7 +50,28 @@ def effect_table(
         least: Contexts below which a row is not tested: it has neither p nor interval, and is not in the family.
 
     Returns:
-        A frame with the fields of :class:`Effect` as columns, in the order of the rows.
+        A frame in the order of the rows, with the columns
+
+            mean_delta: Mean paired difference, each context weighing the same.
+            std_delta: Sample standard deviation of the differences.
+            std_error: Cluster-robust standard error of the mean; too small where one cluster has much of the contexts.
+            n: Contexts that support the level.
+            n_clusters: Their clusters.
+            ci_low: Lower end of the interval; NaN where there is none. A two-sided p above ``1 - confidence`` goes with
+                an interval that holds 0.
+            ci_high: Upper end.
+            ci_adj_low: Lower end of the interval that holds for all rows of the family simultaneously; to be reported
+                with ``p_adj``.
+            ci_adj_high: Its upper end.
+            p: p of the sign-flip test over clusters.
+            p_adj: p adjusted over the family (the table).
+            ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero``, or ``none: ...`` with the reason.
+            p_method: ``exact``, ``monte_carlo`` or ``none``.
+            skewed: Whether p should be read with care: under 50 clusters, and skewed cluster sums.
+            null_low: 2.5 % quantile of the named null; NaN without one.
+            null_median: Its median.
+            null_high: Its 97.5 % quantile.
+            null_percentile: Percentile of ``mean_delta`` in the null, 0 to 100; not a p.
 
     Raises:
         ValueError: If shapes disagree, or a difference is infinite.
@@ -197,30 +163,6 @@ def _beside(sums: ClusterSums, null: ArrayLike | None) -> dict[str, Floats]:
     low, median, high = null_quantiles(draws)
     place = null_percentile(sums.means, draws, scale=sums.scale)
     return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": place}
-
-
-def paired_effect(
-    differences: ArrayLike,
-    clusters: ArrayLike,
-    *,
-    spec: StatsSpec,
-    rng: np.random.Generator,
-    null: ArrayLike | None = None,
-    alternative: str = "two-sided",
-) -> Effect:
-    """Return the effect of one vector of paired differences [contexts]; a family of one, so ``p_adj`` is ``p``.
-
-    Example:
-        >>> from paribus.stats.spec import StatsSpec
-        >>> rng = np.random.default_rng(0)
-        >>> none = paired_effect(np.zeros(40), np.arange(40), spec=StatsSpec(), rng=rng)
-        >>> none.mean_delta, none.p, none.ci_method
-        (0.0, 1.0, 'exact_zero')
-    """
-    if np.ndim(differences) != 1:
-        raise ValueError(f"differences must be one-dimensional, got shape {np.shape(differences)}")
-    table = effect_table(differences, clusters, spec=spec, rng=rng, null=null, alternative=alternative)
-    return Effect(**{str(name): values[0] for name, values in table.to_dict("list").items()})
 
 
 def established(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,48 +21,6 @@ if TYPE_CHECKING:
 SMOOTHING = 0.5
 MOST_REACH = 700.0
 """The largest reach of a log ratio: beyond, its exponential is no number, and there is no interval."""
-
-
-@dataclass(frozen=True)
-class OddsRatio:
-    """An odds ratio with its interval; floats, or arrays of the shape of the counts.
-
-    Example:
-        >>> round(float(odds_ratio(20, 20, 20, 20).ratio), 1)
-        1.0
-    """
-
-    ratio: Any
-    low: Any
-    high: Any
-
-
-def odds_ratio(
-    a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, confidence: float = 0.95, smoothing: float = SMOOTHING
-) -> OddsRatio:
-    """Return ``(a d) / (b c)`` of independent rows, each count raised by ``smoothing``, with a log-normal interval.
-
-    Haldane (1956) and Anscombe's half counts with Woolf's (1955) variance ``1/a + 1/b + 1/c + 1/d``: finite for
-    empty cells, so no sentinel values are needed.
-
-    Args:
-        a: Present in the group.
-        b: Absent in the group.
-        c: Present outside.
-        d: Absent outside.
-        confidence: Coverage of the interval.
-        smoothing: Added to every count.
-
-    Example:
-        >>> found = odds_ratio(30, 10, 10, 30)
-        >>> round(float(found.ratio), 1), bool(found.low > 1)
-        (8.4, True)
-    """
-    cells = np.stack(np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (a, b, c, d)))) + smoothing
-    log = np.log(cells[0] * cells[3] / (cells[1] * cells[2]))
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * np.sqrt((1 / cells).sum(axis=0))
-    ends = (np.exp(log), np.exp(log - half), np.exp(log + half))
-    return OddsRatio(*(float(x) for x in ends)) if np.ndim(log) == 0 else OddsRatio(*ends)
 
 
 def association_table(

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats
-from paribus.stats.clusters import chunk_sizes, join_units, random_bits, reduce_to_clusters
+from paribus.stats.clusters import chunk_sizes, join_units, random_bits
 
 EXACT_FLIPS = 1 << 14
 """All sign patterns are enumerated up to this many (14 clusters), or up to the Monte Carlo draws asked for."""
 ALTERNATIVES = ("two-sided", "greater", "less")
 EXACT, MONTE_CARLO = "exact", "monte_carlo"
-
-
-@dataclass(frozen=True)
-class PermutationTest:
-    """One permutation test.
-
-    Attributes:
-        statistic: The observed statistic.
-        p: Its p-value.
-        method: ``exact``, ``monte_carlo`` or ``none`` (nothing to test).
-        n_permutations: Arrangements enumerated or drawn.
-
-    Example:
-        >>> sign_flip(np.ones(8), np.arange(8), rng=np.random.default_rng(0)).method
-        'exact'
-    """
-
-    statistic: float
-    p: float
-    method: str
-    n_permutations: int
 
 
 def draws_for(n_rows: int, n_permutations: int) -> int:
@@ -125,36 +102,3 @@ def _monte_carlo(sums: Floats, rng: np.random.Generator, m: int, alternative: st
     for bits in random_bits(units.shape[1], m, rng):
         b += as_extreme(2.0 * (bits @ units.T) - observed, observed, tolerance, alternative)
     return (b + 1) / (m + 1)
-
-
-def sign_flip(
-    differences: ArrayLike,
-    clusters: ArrayLike,
-    *,
-    rng: np.random.Generator,
-    n_permutations: int = 9999,
-    alternative: str = "two-sided",
-) -> PermutationTest:
-    """Test whether paired differences are symmetric about 0, flipping whole clusters (see :func:`sign_flip_rows`).
-
-    Args:
-        differences: Paired differences [contexts]; NaN is left out.
-        clusters: Cluster id of each context [contexts].
-        rng: Draws the flips where they cannot be enumerated.
-        n_permutations: Monte Carlo draws.
-        alternative: ``two-sided``, ``greater`` or ``less``.
-
-    Returns:
-        The test; its statistic is the mean difference. ``p`` is 1 where all differences are 0 and NaN without any.
-
-    Example:
-        >>> sign_flip(np.ones(8), np.arange(8), rng=np.random.default_rng(0)).p == 2 / 2**8
-        True
-    """
-    reduced = reduce_to_clusters(differences, clusters)
-    if not reduced.n[0]:
-        return PermutationTest(float("nan"), float("nan"), "none", 0)
-    p, method = sign_flip_rows(reduced.sums, rng=rng, n_permutations=n_permutations, alternative=alternative)
-    exact = method[0] == "exact"
-    looked_at = 1 << int(np.count_nonzero(reduced.sums)) if exact else n_permutations
-    return PermutationTest(float(reduced.means[0]), float(p[0]), str(method[0]), looked_at)

@@ -233,12 +233,6 @@ def circles_of_frequencies(embedding: Floats, *, least_times: float = CIRCLE_TIM
     return sorted(found, key=lambda circle: -circle.share)
 
 
-def only(embedding: Floats, kept: Circle) -> Floats:
-    """Return the embedding ``[p, d]`` with only one circle around the mean kept."""
-    mean = embedding.mean(axis=0)
-    return np.asarray((embedding - mean) @ kept.basis @ kept.basis.T + mean)
-
-
 Form = Callable[[Floats, Floats, Floats, float], Floats]
 
 
