@@ -9,50 +9,17 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+_AXES = ("1d", "2d", "3d")
 # Affine in their input in evaluation mode, row by row.
 _MODULES = (
-    nn.Identity,
-    nn.Linear,
-    nn.Unflatten,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-    nn.ConvTranspose1d,
-    nn.ConvTranspose2d,
-    nn.ConvTranspose3d,
-    nn.AvgPool1d,
-    nn.AvgPool2d,
-    nn.AvgPool3d,
-    nn.AdaptiveAvgPool1d,
-    nn.AdaptiveAvgPool2d,
-    nn.AdaptiveAvgPool3d,
-    nn.ZeroPad2d,
-    nn.PixelShuffle,
-    nn.Dropout,
-    nn.Dropout1d,
-    nn.Dropout2d,
-    nn.Dropout3d,
-    nn.AlphaDropout,
+    *(nn.Identity, nn.Linear, nn.Unflatten, nn.ZeroPad2d, nn.PixelShuffle),
+    *(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout),
+    *(getattr(nn, kind + axes) for kind in ("Conv", "ConvTranspose", "AvgPool", "AdaptiveAvgPool") for axes in _AXES),
 )
 _FUNCTIONS = (
-    torch.reshape,
-    torch.squeeze,
-    torch.unsqueeze,
-    torch.permute,
-    torch.transpose,
-    torch.neg,
-    functional.linear,
-    functional.conv1d,
-    functional.conv2d,
-    functional.conv3d,
-    functional.avg_pool1d,
-    functional.avg_pool2d,
-    functional.avg_pool3d,
-    functional.adaptive_avg_pool1d,
-    functional.adaptive_avg_pool2d,
-    functional.adaptive_avg_pool3d,
-    operator.neg,
-    operator.getitem,
+    *(torch.reshape, torch.squeeze, torch.unsqueeze, torch.permute, torch.transpose, torch.neg),
+    *(functional.linear, operator.neg, operator.getitem),
+    *(getattr(functional, kind + axes) for kind in ("conv", "avg_pool", "adaptive_avg_pool") for axes in _AXES),
 )
 _METHODS = ("view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "contiguous", "float", "double", "neg")
 _SHAPES = ("size", "dim")

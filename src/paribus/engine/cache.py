@@ -23,7 +23,7 @@ def tensor_bytes(tensors: Sequence[Tensor]) -> int:
         >>> tensor_bytes([torch.zeros(10), torch.zeros(2, dtype=torch.float64)])
         56
     """
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 class FeatureCache:

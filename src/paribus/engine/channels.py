@@ -7,20 +7,12 @@ from collections.abc import Sequence
 from torch import nn
 
 # Modules that fix where channels are, and the attribute that says how many they return.
-_SECOND = {
-    nn.Conv1d: "out_channels",
-    nn.Conv2d: "out_channels",
-    nn.Conv3d: "out_channels",
-    nn.ConvTranspose1d: "out_channels",
-    nn.ConvTranspose2d: "out_channels",
-    nn.ConvTranspose3d: "out_channels",
+_SECOND: dict[type[nn.Module], str] = {
+    **{getattr(nn, f"{kind}{d}d"): "out_channels" for kind in ("Conv", "ConvTranspose") for d in (1, 2, 3)},
     nn.modules.batchnorm._BatchNorm: "num_features",
     nn.modules.instancenorm._InstanceNorm: "num_features",
     nn.GroupNorm: "num_channels",
-    nn.MaxPool1d: "",
-    nn.AvgPool1d: "",
-    nn.AdaptiveAvgPool1d: "",
-    nn.AdaptiveMaxPool1d: "",
+    **dict.fromkeys((nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d), ""),
 }
 _LAST = {
     nn.Linear: "out_features",

@@ -148,7 +148,7 @@ class Engine:
         self.device = torch.device(device)
         self._model = model.to(self.device)
         self.course.modules(model)
-        own = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+        own = _format_of(model, torch.float32)
         if isinstance(dtype, str) and dtype not in FORMATS:
             raise ConfigError(f"dtype: no such number format {dtype!r}; {nearest(dtype, FORMATS)}")
         self._dtype = own if dtype is None else FORMATS[dtype] if isinstance(dtype, str) else dtype
@@ -233,8 +233,7 @@ class Engine:
             )
         self._stamp = stamp
         self._plans: dict[tuple[Any, ...], Plan] = {}
-        own = next((p.dtype for p in self._model.parameters() if p.is_floating_point()), self._weights_dtype)
-        same = own == self._weights_dtype
+        same = _format_of(self._model, self._weights_dtype) == self._weights_dtype
         self._running = self._model if same else copy.deepcopy(self._model).to(self._weights_dtype)
         key = self._key if self._key is not None else f"private {next(_private_keys)}"
         rest = (*map(str, self.course.also), str(self.course.read))
@@ -320,6 +319,10 @@ class Engine:
             total = n * len(interventions)
             self.report = EvaluationReport(plan.strategy, total, total, difference(got, expected))
         return self.report
+
+
+def _format_of(model: nn.Module, otherwise: torch.dtype) -> torch.dtype:
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), otherwise)
 
 
 def _site(site: Site | str) -> Site:

@@ -50,10 +50,10 @@ class Given:
         """Return all rows ``times`` times, one copy after the other."""
         return Given(tuple(torch.cat([one] * times) for one in self.tensors), self.names)
 
-    def call(self, model: nn.Module) -> Any:
+    def call(self, model: nn.Module, **further: Any) -> Any:
         """Return what ``model`` returns."""
         positional, named = arguments(self.tensors, self.names)
-        return model(*positional, **named)
+        return model(*positional, **named, **further)
 
 
 def arguments(values: tuple[Any, ...], names: tuple[str | None, ...]) -> tuple[list[Any], dict[str, Any]]:

@@ -45,6 +45,11 @@ def as_tensor(value: Any, *, integer: bool = False) -> Tensor:
     return tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
 
 
+def as_units(value: Any) -> Tensor:
+    """Return numbers of channels or rows ``[k]``."""
+    return as_tensor(value, integer=True).reshape(-1)
+
+
 def along_channels(vector: Tensor, h: Tensor) -> Tensor:
     """Return ``vector [d]`` shaped to broadcast over the channel axis of ``h``.
 
@@ -124,7 +129,12 @@ class Intervention(ABC):
         if size != width:
             raise ExperimentError(f"{type(self).__name__}.{name} has {size} entries; the site has {width} channels")
 
-    def check_units(self, units: Tensor, width: int) -> None:
-        """Raise :class:`ExperimentError` unless every unit lies in ``0..width-1``."""
+    def _set(self, **values: Any) -> None:
+        """Set fields, which are frozen, to what they were converted to."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def check_units(self, name: str, units: Tensor, width: int) -> None:
+        """Raise :class:`ExperimentError` unless every unit of the field ``name`` lies in ``0..width-1``."""
         if len(units) and not 0 <= int(units.min()) <= int(units.max()) < width:
-            raise ExperimentError(f"{type(self).__name__}.units must lie in 0..{width - 1}")
+            raise ExperimentError(f"{type(self).__name__}.{name} must lie in 0..{width - 1}")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from paribus.engine.intervention import Intervention, Pulled, along_channels, as_tensor, stacked
+from paribus.engine.intervention import Intervention, Pulled, along_channels, as_tensor, as_units, stacked
 from paribus.errors import ExperimentError
 
 ORTHONORMAL_TOLERANCE = 1e-3
@@ -76,8 +76,7 @@ class ProjectOut(Intervention):
             raise ExperimentError(
                 f"ProjectOut.basis must have orthonormal columns; Q^T Q is {off:.2g} off the identity"
             )
-        object.__setattr__(self, "basis", basis)
-        object.__setattr__(self, "center", center)
+        self._set(basis=basis, center=center)
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h`` without its coordinates in the subspace."""
@@ -132,8 +131,7 @@ class AffineErase(Intervention):
         matrix = as_tensor(self.matrix)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ExperimentError(f"AffineErase.matrix must be [d, d], got shape {tuple(matrix.shape)}")
-        object.__setattr__(self, "matrix", matrix)
-        object.__setattr__(self, "center", as_tensor(self.center))
+        self._set(matrix=matrix, center=as_tensor(self.center))
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h - P (h - center)``."""
@@ -178,7 +176,7 @@ class Steer(Intervention):
 
     def __post_init__(self) -> None:
         """Take arrays too."""
-        object.__setattr__(self, "direction", as_tensor(self.direction))
+        self._set(direction=as_tensor(self.direction))
 
     def forward(self, h: Tensor) -> Tensor:
         """Return the shifted ``h``."""
@@ -220,9 +218,7 @@ class AblateUnits(Intervention):
 
     def __post_init__(self) -> None:
         """Take arrays and lists too."""
-        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
-        if self.values is not None:
-            object.__setattr__(self, "values", as_tensor(self.values))
+        self._set(units=as_units(self.units), values=None if self.values is None else as_tensor(self.values))
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h`` with the units overwritten."""
@@ -235,7 +231,7 @@ class AblateUnits(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Refuse units the site does not have."""
-        self.check_units(self.units, width)
+        self.check_units("units", self.units, width)
         if self.values is not None:
             self.check_width("values", len(self.values), width)
 

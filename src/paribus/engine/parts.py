@@ -13,7 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from paribus.engine.intervention import Intervention, Pulled, as_tensor
+from paribus.engine.intervention import Intervention, Pulled, as_tensor, as_units
 from paribus.errors import ExperimentError
 
 
@@ -44,10 +44,10 @@ class Within(Intervention):
     def __post_init__(self) -> None:
         """Take lists and arrays too."""
         if self.channels is not None:
-            object.__setattr__(self, "channels", as_tensor(self.channels, integer=True).reshape(-1))
+            self._set(channels=as_units(self.channels))
         if self.positions is not None:
             positions = as_tensor(self.positions, integer=True)
-            object.__setattr__(self, "positions", positions if positions.ndim == 2 else positions.reshape(-1))
+            self._set(positions=positions if positions.ndim == 2 else positions.reshape(-1))
 
     def forward(self, h: Tensor) -> Tensor:
         """Return ``h`` with the part edited.
@@ -105,8 +105,7 @@ class Within(Intervention):
     def check(self, width: int, n_rows: int) -> None:
         """Refuse channels the site does not have, and positions of another number of rows."""
         if self.channels is not None:
-            if len(self.channels) and not 0 <= int(self.channels.min()) <= int(self.channels.max()) < width:
-                raise ExperimentError(f"Within.channels must lie in 0..{width - 1}")
+            self.check_units("channels", self.channels, width)
             if len(set(self.channels.tolist())) != len(self.channels):
                 raise ExperimentError("Within.channels names a channel twice")
         if self.positions is not None and self.positions.ndim == 2 and len(self.positions) != n_rows:
@@ -165,7 +164,7 @@ class Together(Intervention):
         Raises:
             ExperimentError: If there are none, or one is again several.
         """
-        object.__setattr__(self, "edits", tuple(self.edits))
+        self._set(edits=tuple(self.edits))
         if not any(one is not None for one in self.edits):
             raise ExperimentError("Together.edits: nothing is edited")
         if any(isinstance(one, Together) for one in self.edits):
@@ -244,7 +243,7 @@ class Chain(Intervention):
         Raises:
             ExperimentError: If there are none, or one is an edit of several sites.
         """
-        object.__setattr__(self, "edits", tuple(self.edits))
+        self._set(edits=tuple(self.edits))
         if not self.edits or any(isinstance(one, Together) for one in self.edits):
             raise ExperimentError("Chain.edits: must be one or more edits of single sites")
 

@@ -257,10 +257,7 @@ class Planner:
 
     def _layout(self, site: Site, value: Tensor) -> Layout:
         axis = site.channel_axis(self.model, value.shape)
-        if len(value) != 3:
-            raise ConfigError(
-                f"site {site}: its value has shape {tuple(value.shape)} for 3 examples; axis 0 must hold the examples"
-            )
+        _check_rows(site, value, 3)
         return Layout(axis, tuple(value.movedim(axis, 1).shape[1:]))
 
     def _reference(self, inputs: Given) -> tuple[Tensor, list[Tensor], bool, Trail | None]:
@@ -290,11 +287,7 @@ class Planner:
 
     def _refuse_positions_first(self, inputs: Given) -> None:
         for site, value in zip(self.course.sites, self._reference(inputs)[1], strict=True):
-            if len(value) != len(inputs):
-                raise ConfigError(
-                    f"site {site}: its value has shape {tuple(value.shape)} for {len(inputs)} examples; axis 0 must "
-                    "hold the examples"
-                )
+            _check_rows(site, value, len(inputs))
 
     def _refuse_aliased(self, raw: Any, inputs: Given) -> None:
         """Refuse a site whose value the network changes through another tensor that shares its memory.
@@ -371,6 +364,13 @@ class Planner:
             log.debug("site %s: closed form refused: %s", self.site, error)
             return None
         return closed
+
+
+def _check_rows(site: Site, value: Tensor, n: int) -> None:
+    if len(value) != n:
+        raise ConfigError(
+            f"site {site}: its value has shape {tuple(value.shape)} for {n} examples; axis 0 must hold the examples"
+        )
 
 
 def _stirred(value: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from paribus.engine.intervention import Intervention, along_channels, as_tensor
+from paribus.engine.intervention import Intervention, along_channels, as_tensor, as_units
 from paribus.engine.normalised import normalised
 from paribus.errors import ExperimentError
 
@@ -37,8 +37,7 @@ class Resample(Intervention):
 
     def __post_init__(self) -> None:
         """Take arrays and lists too."""
-        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
-        object.__setattr__(self, "donors", as_tensor(self.donors, integer=True).reshape(-1))
+        self._set(units=as_units(self.units), donors=as_units(self.donors))
 
     @property
     def needs_rows(self) -> bool:
@@ -58,7 +57,7 @@ class Resample(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Refuse units the site does not have and donors that are no rows."""
-        self.check_units(self.units, width)
+        self.check_units("units", self.units, width)
         if len(self.donors) != n_rows:
             raise ExperimentError(f"Resample.donors names {len(self.donors)} rows; there are {n_rows}")
         if n_rows and not 0 <= int(self.donors.min()) <= int(self.donors.max()) < n_rows:
@@ -84,8 +83,7 @@ class Graft(Intervention):
 
     def __post_init__(self) -> None:
         """Take arrays and lists too."""
-        object.__setattr__(self, "units", as_tensor(self.units, integer=True).reshape(-1))
-        object.__setattr__(self, "values", as_tensor(self.values))
+        self._set(units=as_units(self.units), values=as_tensor(self.values))
 
     @property
     def needs_rows(self) -> bool:
@@ -104,7 +102,7 @@ class Graft(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Refuse units the site does not have and a wrong number of rows."""
-        self.check_units(self.units, width)
+        self.check_units("units", self.units, width)
         if len(self.values) != n_rows:
             raise ExperimentError(f"Graft.values has {len(self.values)} rows; there are {n_rows}")
 
@@ -154,14 +152,12 @@ class SetFeature(Intervention):
         Raises:
             ExperimentError: If a top-k feature is given without its rivals, or rivals without k.
         """
-        object.__setattr__(self, "encoder", as_tensor(self.encoder))
-        object.__setattr__(self, "decoder", as_tensor(self.decoder))
+        self._set(encoder=as_tensor(self.encoder), decoder=as_tensor(self.decoder))
         given = [one is not None for one in (self.rivals, self.rival_biases, self.top_k)]
         if any(given) and not all(given):
             raise ExperimentError("SetFeature: rivals, rival_biases and top_k belong together (a top-k autoencoder)")
         if self.rivals is not None and self.rival_biases is not None:
-            object.__setattr__(self, "rivals", as_tensor(self.rivals))
-            object.__setattr__(self, "rival_biases", as_tensor(self.rival_biases))
+            self._set(rivals=as_tensor(self.rivals), rival_biases=as_tensor(self.rival_biases))
 
     def read(self, h: Tensor) -> Tensor:
         """Return the feature's activation ``[n, *positions]``; in a top-k autoencoder 0 where k others are larger."""

@@ -22,7 +22,7 @@ NORMED = {
     "attn": ("post_self_attn_layernorm", "post_attention_layernorm", "post_attention_norm"),
 }
 """Blocks with one of these norm the output of the MLP or the attention before it is added to the residual stream."""
-ADDS_ITSELF = ("residual", "input_tensor")
+ADDS_ITSELF = {"residual", "input_tensor"}
 """A module whose forward takes one of these adds it to its result: it returns the residual stream."""
 NORMS_ITSELF = "LayerNorm"
 """A module of this name inside attention or MLP norms their sum with the residual stream (BERT and its kin)."""
@@ -232,15 +232,11 @@ def _added(block: nn.Module, part: str, whole: str, inner: str | None) -> str:
         return next((name for name in NORMED[part] if hasattr(block, name)), whole)
     module = block.get_submodule(whole)
     returns_stream = any(
-        name.rpartition(".")[2] == NORMS_ITSELF or not _takes(each).isdisjoint(ADDS_ITSELF)
+        name.rpartition(".")[2] == NORMS_ITSELF or ADDS_ITSELF & set(inspect.signature(each.forward).parameters)
         for name, each in module.named_modules()
     )
     found = f"{whole}.{inner}" if returns_stream and inner else whole
     return f"{found}.output" if found.rpartition(".")[2] in ("output", "input") else found
-
-
-def _takes(module: nn.Module) -> set[str]:
-    return set(inspect.signature(module.forward).parameters)
 
 
 def _with_head(head: str, rest: str) -> str:

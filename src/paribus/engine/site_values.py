@@ -90,7 +90,9 @@ class SiteValues:
             self._cache.put(key, found)
         return found
 
-    def after_layers(self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...]) -> dict[int, Tensor]:
+    def after_layers(
+        self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...], *, keys: bool
+    ) -> tuple[dict[int, Tensor], Any]:
         """Return what the first layers return for some rows ``[n, ...]``, by how many of them; from one pass.
 
         Args:
@@ -98,21 +100,12 @@ class SiteValues:
             rows: Which of them.
             layers: The layers.
             uptos: Numbers of layers, ascending, each at least 1.
+            keys: Whether the keys and values that the model keeps of the rows are wanted, where one pass gives both.
+
+        Returns:
+            The values, and the keys and values of the rows; None for the latter where they are not wanted, nothing had
+            to be run, or the model keeps none.
         """
-        return self._after(inputs, rows, layers, uptos, keys=False)[0]
-
-    def after_layers_with_keys(
-        self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...]
-    ) -> tuple[dict[int, Tensor], Any]:
-        """Return the same, and the keys and values that the model keeps of the rows where one pass gives both.
-
-        None for the latter where nothing had to be run, or the model keeps none.
-        """
-        return self._after(inputs, rows, layers, uptos, keys=True)
-
-    def _after(
-        self, inputs: Given, rows: slice, layers: Layers, uptos: tuple[int, ...], *, keys: bool
-    ) -> tuple[dict[int, Tensor], Any]:
         if not uptos:
             return {}, None
         digest = self._digests.of(inputs.tensors)
@@ -136,13 +129,13 @@ class SiteValues:
     def features(self, plan: Plan, inputs: Given) -> Tensor:
         """Return the activations of all rows, ``[n, d, *positions]``, at least in single precision."""
         parts = [self.values(plan, inputs, block)[0] for block in self.blocks(plan, len(inputs))]
-        return _full(plan.channels_second(parts[0] if len(parts) == 1 else torch.cat(parts)))
+        return widened(plan.channels_second(parts[0] if len(parts) == 1 else torch.cat(parts)))
 
     def pooled(self, plan: Plan, inputs: Given) -> Tensor:
         """Return the means of all rows over positions, ``[n, d]``; never holds the positions of more than a block."""
         parts = []
         for block in self.blocks(plan, len(inputs)):
-            h = _full(plan.channels_second(self.values(plan, inputs, block)[0]))
+            h = widened(plan.channels_second(self.values(plan, inputs, block)[0]))
             parts.append(h.flatten(2).mean(2) if h.ndim > 2 else h)
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -165,7 +158,3 @@ class SiteValues:
             batch.call(self.model)
         assert visitor.value is not None
         return visitor.value
-
-
-def _full(h: Tensor) -> Tensor:
-    return widened(h)

@@ -12,7 +12,7 @@ from paribus.engine.channels import channel_axis
 from paribus.errors import ConfigError, nearest
 
 Port = Literal["output", "input"]
-_PORTS = ("output", "input")
+_PORTS: tuple[Port, ...] = ("output", "input")
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,9 @@ class Site:
         axis = _whole(axis_text, f"site {text!r}: the axis after '@'")
         call = _whole(call_text, f"site {text!r}: the call after ':'")
         head, _, last = name.rpartition(".")
-        if head and last == "input":
-            return cls(head, "input", axis, call)
-        if head and last == "output":
-            return cls(head, "output", axis, call)
+        for port in _PORTS:
+            if head and last == port:
+                return cls(head, port, axis, call)
         return cls(name, "output", axis, call)
 
     def __str__(self) -> str:

@@ -309,22 +309,13 @@ def _replace(suffix: fx.GraphModule, target: str, module: nn.Module) -> None:
     setattr(suffix.get_submodule(parent), name, module)
 
 
-class _ReturnSite(nn.Module):
-    """The suffix of a site that is the model's output."""
-
-    def forward(self, site: Tensor) -> Tensor:
-        return site
-
-
 def last_module_split(model: nn.Module, site: Site, names: tuple[str | None, ...]) -> Split | None:
     """Cut a model whose forward cannot be traced, where the site is its last module's input or output.
 
     The caller must have seen that the model returns exactly this module's output.
     """
     module = site.validate(model)
-    suffix: nn.Module = _ReturnSite()
-    if site.port == "input":
-        suffix = nn.Sequential(module)
+    suffix = nn.Sequential(module) if site.port == "input" else nn.Identity()
     try:
         graph = fx.Tracer().trace(suffix)
     except Exception:

@@ -39,23 +39,21 @@ class OutputStream:
 
     def run(self, plan: Plan, inputs: Given, interventions: Sequence[Intervention], keep: Keep) -> None:
         """Hand what is kept ``[n, *kept]`` of every intervention to ``keep(index, output)``, in any order."""
-        n = len(inputs)
-        size = self.values.dtype.itemsize
-        per_output = max(1, n * math.prod(plan.kept_shape) * size)
+        n, size = len(inputs), self.values.dtype.itemsize
+
+        def work(way: Callable[..., Tensor], members: Sequence[int], output_bytes: int) -> None:
+            for group in _groups(members, max(1, OUTPUT_BUDGET // max(1, output_bytes))):
+                outputs = way(plan, inputs, [interventions[index] for index in group])
+                for index, output in zip(group, outputs, strict=True):
+                    keep(index, output)
+
         todo = list(range(len(interventions)))
         if plan.closed is not None:
-            whole = max(1, n * math.prod(plan.output_shape) * size)
-            at_once = max(1, OUTPUT_BUDGET // max(whole, plan.closed.weight.numel() * size))
+            at_least = plan.closed.weight.numel() * size
             for members in _families(interventions).values():
-                for group in _groups(members, at_once):
-                    outputs = self._pulled_back(plan, inputs, [interventions[index] for index in group])
-                    for index, output in zip(group, outputs, strict=True):
-                        keep(index, output)
+                work(self._pulled_back, members, max(n * math.prod(plan.output_shape) * size, at_least))
             todo = [index for index in todo if interventions[index].family is None]
-        for group in _groups(todo, max(1, OUTPUT_BUDGET // per_output)):
-            outputs = self._one_by_one(plan, inputs, [interventions[index] for index in group])
-            for index, output in zip(group, outputs, strict=True):
-                keep(index, output)
+        work(self._one_by_one, todo, n * math.prod(plan.kept_shape) * size)
 
     def reference(self, plan: Plan, inputs: Given, rows: slice, interventions: Sequence[Intervention]) -> Tensor:
         """Return ``[n_interventions, n_rows, *kept]`` from one plain forward pass with hooks."""
@@ -147,10 +145,7 @@ class OutputStream:
             uptos.add(max(plan.resume.upto))  # for outputs of earlier positions, which no edit changes
         layers, wanted = plan.resume.layers, tuple(sorted(uptos - {0}))
         batch = self.values.rows(inputs, rows)
-        if plan.tail is None:
-            values, keys = self.values.after_layers(inputs, rows, layers, wanted), None
-        else:
-            values, keys = self.values.after_layers_with_keys(inputs, rows, layers, wanted)
+        values, keys = self.values.after_layers(inputs, rows, layers, wanted, keys=plan.tail is not None)
         return LatePass(self.values.model, self.course, plan, batch, values, self._edits, keys)
 
     def _bound(self, plan: Plan, inputs: Given, rows: slice, intervention: Intervention) -> Intervention:

@@ -101,7 +101,7 @@ def tail_of(interventions: Sequence[Intervention], inputs: Given) -> Tail | None
 
 def kept_keys(model: nn.Module, inputs: Given) -> Any:
     """Return the keys and values that a model keeps of ``inputs``, or None where it keeps none."""
-    found = _called(model, inputs)
+    found = inputs.call(model, use_cache=True)
     if not isinstance(found, Mapping):
         return None
     return next((found[name] for name in KEYS if found.get(name) is not None), None)
@@ -133,13 +133,7 @@ def call(model: nn.Module, inputs: Given, keys: Any) -> Any:
     """Return what a model returns for positions that follow those of ``keys``."""
     name = keys_argument(model)
     assert name is not None
-    return _called(model, inputs, **{name: keys})
-
-
-def _called(model: nn.Module, inputs: Given, **further: Any) -> Any:
-    arguments = [one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is None]
-    named = {name: one for one, name in zip(inputs.tensors, inputs.names, strict=True) if name is not None}
-    return model(*arguments, **named, **further, use_cache=True)
+    return inputs.call(model, **{name: keys}, use_cache=True)
 
 
 def _sites(one: Intervention) -> tuple[Intervention, ...]:
