@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._moves import Move
 from paribus.experiments.builds._screen import Screened, screen
-from paribus.experiments.builds._weapon_factors import FORM, is_weapon_factor, weapon_factor
+from paribus.experiments.builds._two_level import FORM, TwoLevel, family_factor, is_weapon_factor, weapon_factor
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.words import counted
@@ -22,34 +22,6 @@ from paribus.subjects.builds.tokens import capstones
 
 MOST_SCREENED = 2000
 """Contexts that families are looked over on at most: every rung of every family is measured in each of them."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A token, family or weapon that is present or absent.
-
-    Attributes:
-        name: As it was asked for, or the family's name.
-        family: Its family; None for a weapon or a class of weapons.
-        level: AP that the family has when it is there.
-        is_token: Whether a token was asked for (else a family).
-        there: Edits whose mean is "there": the one that puts it there, or one for each weapon of a class.
-        gone: Edits whose mean is "absent": the one that takes its whole family away, or one for each other weapon.
-    """
-
-    name: str
-    family: Family | None
-    level: int | None
-    is_token: bool
-    there: tuple[Move, ...]
-    gone: tuple[Move, ...]
-
-    def excludes(self, other: Candidate) -> bool:
-        """Return whether the two exclude each other: one family, one piece's main-only abilities, or two weapons."""
-        if self.family is None or other.family is None:
-            return self.family is other.family
-        one_piece = self.family.piece is not None and self.family.piece == other.family.piece
-        return self.family == other.family or one_piece
 
 
 @dataclass(frozen=True)
@@ -63,13 +35,18 @@ class Choice:
         n_chosen_on: Contexts (of other source builds) they were chosen on; 0 where they were given.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[TwoLevel, ...]
     screened: tuple[Screened, ...]
     rows: Ints
     n_chosen_on: int
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the candidates."""
+        return [candidate.name for candidate in self.candidates]
 
-def parse(setup: BuildSetup, name: str, rung: int | None) -> Candidate:
+
+def parse(setup: BuildSetup, name: str, rung: int | None) -> TwoLevel:
     """Return the candidate of a token (its capstone), a family (at ``rung``, or its usual one) or a weapon or class.
 
     Raises:
@@ -77,19 +54,18 @@ def parse(setup: BuildSetup, name: str, rung: int | None) -> Candidate:
     """
     vocabulary = setup.vocabulary
     if is_weapon_factor(name):
-        weapon = weapon_factor(setup, name, where="experiment.candidates")
-        return Candidate(weapon.name, None, None, False, weapon.there, weapon.gone)
+        return weapon_factor(setup, name, where="experiment.candidates")
     if name in BY_NAME or name in BY_SHORT:
         family = vocabulary.family(name)
         level = usual_level(setup, family) if rung is None or family.main_only else rung
         vocabulary.rung_index(family, level)
-        return _candidate(setup, family.name, family, level, is_token=False)
+        return family_factor(setup, family.name, "family", family, level)
     stem = name.rpartition("_")[0]
     if stem not in BY_NAME and stem not in BY_SHORT:
         valid = [*(family.name for family in vocabulary.families()), *vocabulary.ability_tokens]
         raise ConfigError(f"no ability token or family {name!r}; {nearest(name, valid)}; weapons: {FORM}")
     ref = vocabulary.token(name)
-    return _candidate(setup, vocabulary.token_name(ref), ref.family, vocabulary.rungs[ref.rung], is_token=True)
+    return family_factor(setup, vocabulary.token_name(ref), "token", ref.family, vocabulary.rungs[ref.rung])
 
 
 def usual_level(setup: BuildSetup, family: Family) -> int:
@@ -102,15 +78,7 @@ def usual_level(setup: BuildSetup, family: Family) -> int:
     return setup.vocabulary.rungs[int(shown[(len(shown) - 1) // 2])] if len(shown) else known[0]
 
 
-def _candidate(setup: BuildSetup, name: str, family: Family, level: int, *, is_token: bool) -> Candidate:
-    there = Move.of(lambda states: setup.edits.set_rung(states, family, level))
-    gone = Move.of(lambda states: setup.edits.set_rung(states, family, None))
-    return Candidate(name, family, level, is_token, (there,), (gone,))
-
-
-def given(
-    setup: BuildSetup, experiment: InteractionExperiment, without: Sequence[Family] = ()
-) -> tuple[Candidate, ...]:
+def given(setup: BuildSetup, experiment: InteractionExperiment, without: Sequence[Family] = ()) -> tuple[TwoLevel, ...]:
     """Return the candidates that are named; none where they are to be chosen. Nothing is measured.
 
     Raises:
@@ -199,7 +167,7 @@ def _range(setup: BuildSetup, family: Family, rung: int | None) -> tuple[Family,
     return family, known if rung is None else (usual,), usual
 
 
-def _strongest(pool: Sequence[Candidate], screened: Sequence[Screened]) -> list[int]:
+def _strongest(pool: Sequence[TwoLevel], screened: Sequence[Screened]) -> list[int]:
     """Return places by falling size, leaving out what a stronger one excludes (main-only, same piece)."""
     out: list[int] = []
     for i in np.argsort([-found.largest for found in screened], kind="stable").tolist():
@@ -224,7 +192,7 @@ def _say_what_passed(setup: BuildSetup, recorder: Recorder, chosen: Sequence[Scr
         recorder.warn(f"of {counted(len(chosen), 'candidate')} {alone} the feature {by}; the others fill up")
 
 
-def _check(named: Sequence[Candidate], barred: set[Family]) -> None:
+def _check(named: Sequence[TwoLevel], barred: set[Family]) -> None:
     names = [candidate.name for candidate in named]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -234,7 +202,7 @@ def _check(named: Sequence[Candidate], barred: set[Family]) -> None:
         raise ConfigError(f"experiment.candidates: {', '.join(held)} is held (stable_tokens) or the modulator itself")
     if len(named) < 2:
         raise ConfigError("experiment.candidates needs at least two tokens or families")
-    if all(a.excludes(b) for i, a in enumerate(named) for b in named[i + 1 :]):
+    if all(a.excludes(b) for a, b in combinations(named, 2)):
         a, b = named[:2]
         why = "two weapons" if a.family is None else _why(a.family, b.family)
         raise ConfigError(f"experiment.candidates: {a.name} and {b.name} exclude each other ({why})")

@@ -22,7 +22,7 @@ def directions(found: InteractionSums) -> Floats:
     Two things that each lower an activation, but no further together, are redundant although their second difference is
     positive; the direction puts that right.
     """
-    moved = 2 * found.first + 2 * found.second + found.f.means
+    moved = 2 * found.first + 2 * found.second + found.f.means[: len(found.pairs)]
     return np.where(moved < 0, -1.0, 1.0)
 
 

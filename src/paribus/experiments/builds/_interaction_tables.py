@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Bools, Floats
+from paribus.arrays import Bools, Ints
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._candidates import Candidate, Choice
+from paribus.experiments.builds._candidates import Choice
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, PLACE, RESOLUTION, TESTED_COLUMNS, effect_rows
 from paribus.experiments.builds._interaction_labels import (
     LABELS,
@@ -24,7 +25,6 @@ from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.columns import bootstrapped
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
-from paribus.stats.clusters import ClusterSums
 from paribus.stats.effects import established
 
 KEPT = (*TESTED_COLUMNS, "n", "n_clusters", "std_error", "std_delta")
@@ -34,32 +34,31 @@ NULLS = ("null_low", "null_median", "null_high", "null_percentile")
 def tested_rows(
     setup: BuildSetup,
     recorder: Recorder,
-    f: ClusterSums,
-    z: ClusterSums,
+    found: InteractionSums,
+    rows: Ints,
     stream: str,
     *,
     names: tuple[str, str],
     labels: Sequence[str],
-    null: Floats | None = None,
 ) -> tuple[pd.DataFrame, Bools, Bools, pd.DataFrame]:
-    """Test rows of differences in f and in z.
+    """Test interactions in f and in z.
 
     Args:
         setup: Gives clusters and settings.
         recorder: Gets warnings.
-        f: Differences in f, summed by source build.
-        z: Differences in z.
+        found: The interactions.
+        rows: Which of its rows.
         stream: Name of the stream of randomness.
         names: What the effect is called in f and in z.
         labels: Names of the rows, for warnings.
-        null: Means of the null features ``[rows, n_null]``.
 
     Returns:
         The columns of both, whether each row is established in f and in z, and the plain table of f.
     """
     alpha = 1 - setup.stats.confidence
-    table = effect_rows(setup, recorder, f, stream, null=null, labels=labels)
-    table_z = effect_rows(setup, recorder, z, f"{stream}/z", labels=labels)
+    null = None if found.null is None else found.null[rows]
+    table = effect_rows(setup, recorder, found.f.rows(rows), stream, null=null, labels=labels)
+    table_z = effect_rows(setup, recorder, found.z.rows(rows), f"{stream}/z", labels=labels)
     out = table[["mean_delta", *KEPT, *NULLS]].rename(columns={"mean_delta": names[0]})
     out.insert(1, names[1], table_z["mean_delta"])
     for name in TESTED_COLUMNS:
@@ -70,24 +69,17 @@ def tested_rows(
 
 
 def interaction_table(
-    setup: BuildSetup, recorder: Recorder, found: InteractionSums, candidates: Sequence[Candidate], turned: Bools
+    setup: BuildSetup, recorder: Recorder, found: InteractionSums, candidates: Sequence[str], turned: Bools | None
 ) -> Table:
-    """Return one row per pair."""
-    names = [candidate.name for candidate in candidates]
-    labels = [f"{names[a]} x {names[b]}" for a, b in found.pairs]
+    """Return one row per pair of ``candidates`` (their names)."""
+    labels = [f"{candidates[a]} x {candidates[b]}" for a, b in found.pairs]
+    names = ("interaction_activation", "interaction_preactivation")
     frame, in_f, in_z, plain = tested_rows(
-        setup,
-        recorder,
-        found.f,
-        found.z,
-        "interactions",
-        names=("interaction_activation", "interaction_preactivation"),
-        labels=labels,
-        null=found.null,
+        setup, recorder, found, np.arange(len(found.pairs)), "interactions", names=names, labels=labels
     )
     direction = directions(found)
-    frame.insert(0, "token_a", [names[a] for a, _ in found.pairs])
-    frame.insert(1, "token_b", [names[b] for _, b in found.pairs])
+    frame.insert(0, "token_a", [candidates[a] for a, _ in found.pairs])
+    frame.insert(1, "token_b", [candidates[b] for _, b in found.pairs])
     frame.insert(4, "label", pair_labels(plain, in_f, in_z, direction, turned))
     frame["effect_a"] = found.first
     frame["effect_b"] = found.second
@@ -107,26 +99,17 @@ def subset(table: Table, label: str, name: str) -> Table:
 
 
 def triple_table(
-    setup: BuildSetup, recorder: Recorder, found: InteractionSums, candidates: Sequence[Candidate]
+    setup: BuildSetup, recorder: Recorder, found: InteractionSums, candidates: Sequence[str]
 ) -> tuple[Table, Bools]:
     """Return one row per triple, and which pairs of candidates some third one turns ``[pairs]``."""
-    names = [candidate.name for candidate in candidates]
-    labels = [" x ".join(names[i] for i in triple) for triple in found.triples]
-    frame, in_f, in_z, plain = tested_rows(
-        setup,
-        recorder,
-        found.f3,
-        found.z3,
-        "triples",
-        names=("third_difference", "third_difference_z"),
-        labels=labels,
-        null=found.null3,
-    )
+    labels = [" x ".join(candidates[member] for member in triple) for triple in found.triples]
+    rows, names = len(found.pairs) + np.arange(len(found.triples)), ("third_difference", "third_difference_z")
+    frame, in_f, in_z, plain = tested_rows(setup, recorder, found, rows, "triples", names=names, labels=labels)
     turns = turning(setup, found, in_f)
     any_turns = np.asarray(turns.any(1))
     kinds = third_labels(in_f, in_z, any_turns, plain["p"].isna().to_numpy())
     for place, which in enumerate("abc"):
-        frame.insert(place, f"token_{which}", [names[triple[place]] for triple in found.triples])
+        frame.insert(place, f"token_{which}", [candidates[triple[place]] for triple in found.triples])
     frame.insert(3, "triple", labels)
     frame.insert(6, "label", kinds)
     for place, which in enumerate(("ab", "ac", "bc")):
@@ -135,8 +118,7 @@ def triple_table(
         frame[f"{which}_turns"] = turns[:, place]
     turned = np.zeros(len(found.pairs), bool)
     for row in np.flatnonzero(in_f & in_z & any_turns):
-        a, b, c = found.triples[row]
-        for place, pair in enumerate(((a, b), (a, c), (b, c))):
+        for place, pair in enumerate(combinations(found.triples[row], 2)):
             turned[found.pairs.index(pair)] |= bool(turns[row, place])
     says = "One row per triple: how much the interaction of two changes with the third."
     table = Table("triples", says, Evidence.INTERVENTIONAL, frame, TRIPLE_COLUMNS)
@@ -147,7 +129,7 @@ def candidate_table(choice: Choice) -> Table:
     """Return the candidates, and how large their single effects were where they were chosen by them."""
     frame = pd.DataFrame(
         {
-            "token": [candidate.name for candidate in choice.candidates],
+            "token": choice.names,
             "family": ["weapon" if c.family is None else c.family.name for c in choice.candidates],
             "ap": [np.nan if c.level is None else c.level for c in choice.candidates],
             "single_effect_rms": [found.rms for found in choice.screened] or np.nan,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from paribus.subjects.builds.edits import Edits
+from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import N_COLUMNS, Codes, States
 
 
@@ -34,6 +36,16 @@ class Move:
     def then(self, other: Move) -> Move:
         """Return this move followed by another one."""
         return Move(self.keep & other.keep, (self.put & other.keep) | other.put)
+
+
+def setting(edits: Edits, family: Family, level: int | None) -> Move:
+    """Return the move that sets a family to a level in AP; None takes it away."""
+    return Move.of(lambda states: edits.set_rung(states, family, level))
+
+
+def carrying(edits: Edits, weapon: int) -> Move:
+    """Return the move that gives the weapon of an index."""
+    return Move.of(lambda states: edits.swap_weapon(states, weapon))
 
 
 def unmoved() -> Move:

@@ -10,7 +10,7 @@ import numpy as np
 from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import RESOLUTION
-from paribus.experiments.builds._moves import Move, apply_moves
+from paribus.experiments.builds._moves import Move, apply_moves, setting
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
@@ -64,7 +64,7 @@ def screen(
     there: list[int] = []
     for family, levels, _ in ranges:
         first = len(moves)
-        moves += [_setting(setup, family, level) for level in (None, *levels)]
+        moves += [setting(setup.edits, family, level) for level in (None, *levels)]
         gone += [first] * len(levels)
         there += range(first + 1, first + 1 + len(levels))
 
@@ -87,10 +87,6 @@ def screen(
             ranges, np.split(rms, cuts), np.split(reach, cuts), strict=True
         )
     ]
-
-
-def _setting(setup: BuildSetup, family: Family, level: int | None) -> Move:
-    return Move.of(lambda states: setup.edits.set_rung(states, family, level))
 
 
 def _chosen(family: Family, levels: Ints, usual: int, rms: Floats, reach: Floats, none: float) -> Screened:

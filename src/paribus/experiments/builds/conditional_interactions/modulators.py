@@ -2,56 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from paribus.arrays import Floats
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._candidates import Candidate, parse
+from paribus.experiments.builds._candidates import parse
 from paribus.experiments.builds._interactions import Differences, Layout, difference_layout, pairs_of
 from paribus.experiments.builds._level_means import LevelMeans
-from paribus.experiments.builds._moves import Move, combine
-from paribus.experiments.builds._removable_units import reference_weapons
-from paribus.experiments.builds._weapon_factors import CLASS, is_weapon_factor, weapon_factor
+from paribus.experiments.builds._moves import combine
+from paribus.experiments.builds._two_level import CLASS, WEAPON, TwoLevel, can_join, is_weapon_factor, weapon_factor
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
-from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
+from paribus.subjects.builds.families import BY_NAME, BY_SHORT
 
 
-@dataclass(frozen=True)
-class Modulator:
-    """What is absent or present.
-
-    Attributes:
-        name: What it is called.
-        kind: ``family``, ``token``, ``weapon`` or ``weapon_class``.
-        family: Its family; None for a weapon.
-        absent: Edits whose mean is "absent": its family taken away, or each of the reference weapons.
-        present: Edits whose mean is "there": the one that puts it there, or one for each weapon of the class.
-    """
-
-    name: str
-    kind: str
-    family: Family | None
-    absent: tuple[Move, ...]
-    present: tuple[Move, ...]
-
-
-def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: int) -> Modulator:
-    """Return the modulator of a name.
+def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: int) -> TwoLevel:
+    """Return the modulator of a name; a weapon may be named without ``weapon:``, and is then called so.
 
     Raises:
         ConfigError: If it is neither a family, a token nor a weapon.
     """
     stem = name.rpartition("_")[0]
     if name in BY_NAME or name in BY_SHORT or stem in BY_NAME or stem in BY_SHORT:
-        found = parse(setup, name, rung)
-        return Modulator(found.name, "token" if found.is_token else "family", found.family, found.gone, found.there)
+        return parse(setup, name, rung)
     if is_weapon_factor(name):
-        factor = weapon_factor(setup, name, n_weapons, where="experiment.modulator")
-        return Modulator(factor.name, factor.kind, None, factor.gone, factor.there)
+        return weapon_factor(setup, name, n_weapons, where="experiment.modulator")
     weapon = setup.weapons.find(name)
     if weapon is None:
         valid = [*(f.name for f in setup.vocabulary.families()), *setup.vocabulary.ability_tokens]
@@ -59,45 +37,40 @@ def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: in
             f"experiment.modulator={name!r} is no family, token or weapon; "
             f"{nearest(name, [*valid, *setup.weapons.labels()])}; classes: {CLASS}:NAME"
         )
-
-    def swap(index: int) -> Move:
-        return Move.of(lambda states: setup.edits.swap_weapon(states, index))
-
-    others = reference_weapons(setup, n_weapons, without=[weapon])
-    return Modulator(setup.weapons.labels()[weapon], "weapon", None, tuple(map(swap, others.tolist())), (swap(weapon),))
+    factor = weapon_factor(setup, f"{WEAPON}:{name}", n_weapons, where="experiment.modulator")
+    return replace(factor, name=setup.weapons.labels()[weapon])
 
 
-def modulated_layout(layout: Layout, modulator: Modulator) -> Layout:
+def modulated_layout(layout: Layout, modulator: TwoLevel) -> Layout:
     """Return a design of pairs with the modulator absent, then with it there; a "triple" is how much a pair changes."""
 
     def on_both_sides(weights: Floats) -> Floats:
-        return np.concatenate([np.kron(side, weights) for side in np.eye(2)])
+        return np.asarray(np.kron(np.eye(2), weights), np.float64)
 
-    pair = on_both_sides(layout.pair)
+    pair = on_both_sides(layout.tested)
     without, with_it = np.split(pair, 2)
     absent = np.zeros((3 * len(without), pair.shape[1]))  # of the three pairs of a triple it is the first
     absent[::3] = without
+    first, second = map(on_both_sides, np.split(layout.single, 2))
     return Layout(
-        tuple(combine([state, move]) for state in (*modulator.absent, *modulator.present) for move in layout.moves),
-        pair,
-        on_both_sides(layout.first),
-        on_both_sides(layout.second),
-        with_it - without,
+        tuple(combine([state, move]) for state in (*modulator.gone, *modulator.there) for move in layout.moves),
+        np.concatenate([pair, with_it - without]),
+        np.concatenate([first, second]),
         absent,
-        _crossed(layout.means, (len(modulator.absent), len(modulator.present))),
+        _crossed(layout.means, (len(modulator.gone), len(modulator.there))),
     )
 
 
 def modulated(
     setup: BuildSetup,
     experiment: BuildExperiment,
-    candidates: tuple[Candidate, ...],
-    modulator: Modulator,
+    candidates: tuple[TwoLevel, ...],
+    modulator: TwoLevel,
     recorder: Recorder | None,
 ) -> Differences:
     """Return what measures every pair without the modulator, with it, and the change, all in the same contexts."""
     pairs = pairs_of(candidates)
-    possible = np.array([_can_join(candidates[a], candidates[b], modulator.family) for a, b in pairs])
+    possible = np.array([can_join((candidates[a], candidates[b], modulator)) for a, b in pairs])
     return Differences(
         setup,
         experiment,
@@ -118,13 +91,3 @@ def _crossed(corners: LevelMeans, sides: tuple[int, ...]) -> LevelMeans:
         groups += [tuple(step + place for step in steps for place in group) for group in corners.groups]
         start += n_states * corners.n_states
     return LevelMeans(tuple(groups))
-
-
-def _can_join(a: Candidate, b: Candidate, modulator: Family | None) -> bool:
-    if a.excludes(b):
-        return False
-    if modulator is None:
-        return True
-    families = [candidate.family for candidate in (a, b) if candidate.family is not None]
-    one_piece = [family.piece is not None and family.piece == modulator.piece for family in families]
-    return modulator not in families and not any(one_piece)

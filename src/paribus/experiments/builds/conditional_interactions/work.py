@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Bools
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
-from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
+from paribus.experiments.builds._candidates import Choice, choose, given
 from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
@@ -17,17 +16,12 @@ from paribus.experiments.builds._effects import (
     RESOLUTION,
     TESTED_COLUMNS,
     base_numbers,
-    row_means,
 )
 from paribus.experiments.builds._interaction_labels import third_labels
-from paribus.experiments.builds._interaction_sums import InteractionSums, add_up
-from paribus.experiments.builds._interaction_tables import tested_rows
+from paribus.experiments.builds._interaction_sums import InteractionSums, add_up, interaction_vector
 from paribus.experiments.builds._interactions import Differences
-from paribus.experiments.builds.conditional_interactions.modulators import (
-    Modulator,
-    find_modulator,
-    modulated,
-)
+from paribus.experiments.builds._two_level import TwoLevel
+from paribus.experiments.builds.conditional_interactions.modulators import find_modulator, modulated
 from paribus.experiments.builds.conditional_interactions.spec import ConditionalInteractions
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
@@ -40,7 +34,7 @@ from paribus.stats.effects import established
 
 def prepare(
     experiment: ConditionalInteractions, setup: BuildSetup, recorder: Recorder | None
-) -> tuple[Differences, Modulator, Choice]:
+) -> tuple[Differences, TwoLevel, Choice]:
     """Choose candidates, and return what measures every pair without and with the modulator.
 
     Raises:
@@ -65,7 +59,7 @@ def validate(experiment: ConditionalInteractions, setup: BuildSetup) -> None:
 
 
 def refuse_two_weapons(
-    experiment: ConditionalInteractions, candidates: tuple[Candidate, ...], modulator: Modulator
+    experiment: ConditionalInteractions, candidates: tuple[TwoLevel, ...], modulator: TwoLevel
 ) -> None:
     """Check that a weapon is crossed with families only.
 
@@ -77,28 +71,15 @@ def refuse_two_weapons(
         raise ConfigError(f"experiment.candidates: {weapons[0]} and the modulator {modulator.name} are both weapons")
 
 
-def require(
-    experiment: ConditionalInteractions, setup: BuildSetup, choice: Choice, modulator: Modulator, supported: Bools
-) -> None:
-    """Check that some context supports some pair without and with the modulator.
-
-    Raises:
-        ConfigError: If none does.
-    """
-    names = ", ".join(candidate.name for candidate in choice.candidates)
-    setup.require(supported, f"any two of {names} without and with {modulator.name}")
+def said(choice: Choice, modulator: TwoLevel) -> str:
+    """Return what some context must support, in words."""
+    return f"any two of {', '.join(choice.names)} without and with {modulator.name}"
 
 
 def effect_vector(experiment: ConditionalInteractions, setup: BuildSetup) -> EffectVector:
-    """Return the third difference of every pair; contexts that candidates were chosen on are left out."""
+    """Return the third difference of every pair."""
     measuring, modulator, choice = prepare(experiment, setup, None)
-    differences = np.full((len(measuring.triples), len(setup.contexts)), np.nan)
-    for block in measuring:
-        differences[:, choice.rows[block.columns]] = block.f3
-    require(experiment, setup, choice, modulator, ~np.isnan(differences))
-    names = [candidate.name for candidate in choice.candidates]
-    labels = tuple(f"{names[a]} x {names[b]}" for a, b, _ in measuring.triples)
-    return EffectVector(labels, row_means(differences), differences)
+    return interaction_vector(measuring, setup, choice, said(choice, modulator), len(measuring.pairs))
 
 
 def run(experiment: ConditionalInteractions, setup: BuildSetup, recorder: Recorder) -> Aggregates:
@@ -107,19 +88,20 @@ def run(experiment: ConditionalInteractions, setup: BuildSetup, recorder: Record
     measuring, modulator, choice = prepare(experiment, setup, recorder)
     part = setup.restrict(choice.rows)
     found = add_up(part, measuring)
-    require(experiment, setup, choice, modulator, found.f3.n > 0)
+    n_pairs = len(found.triples)
+    setup.require(found.f.n[-n_pairs:] > 0, said(choice, modulator))
     recorder.table(tables.candidate_table(choice))
-    both = tables.interaction_table(part, recorder, found, choice.candidates, np.zeros(len(found.pairs), np.bool_))
-    states = np.repeat(["absent", "present"], len(found.triples))
+    both = tables.interaction_table(part, recorder, found, choice.names, None)
+    states = np.repeat(["absent", "present"], n_pairs)
     meanings = {**tables.PAIR_COLUMNS, "modulator": "whether the modulator is absent or present"}
     says = f"One row per pair and state of the modulator, {modulator.name}."
     recorder.table(Table("interactions", says, Evidence.INTERVENTIONAL, both.frame.assign(modulator=states), meanings))
     absent, present = (both.frame[states == name].reset_index(drop=True) for name in ("absent", "present"))
-    frame = changes(experiment, part, recorder, found, absent, present)
+    frame = changes(part, recorder, found, absent, present)
     frame.insert(2, "modulator", modulator.name)
     says = f"One row per pair: how much its interaction changes when {modulator.name} is there."
     recorder.table(Table("conditional_interactions", says, Evidence.INTERVENTIONAL, frame, _COLUMNS))
-    draw(experiment, recorder, modulator)
+    draw(recorder, modulator)
     values = frame["third_difference"]
     largest = frame.iloc[largest_effect(recorder, "largest_third_difference", frame, "third_difference") or 0]
     known = values.dropna()
@@ -142,7 +124,6 @@ def run(experiment: ConditionalInteractions, setup: BuildSetup, recorder: Record
 
 
 def changes(
-    experiment: ConditionalInteractions,
     setup: BuildSetup,
     recorder: Recorder,
     found: InteractionSums,
@@ -151,9 +132,9 @@ def changes(
 ) -> pd.DataFrame:
     """Return one row per pair with its third difference, and both interactions beside it."""
     pairs = [f"{a} x {b}" for a, b in zip(absent["token_a"], absent["token_b"], strict=True)]
-    names = ("third_difference", "third_difference_z")
-    frame, in_f, in_z, plain = tested_rows(
-        setup, recorder, found.f3, found.z3, "third_differences", names=names, labels=pairs, null=found.null3
+    rows, names = len(found.pairs) + np.arange(len(pairs)), ("third_difference", "third_difference_z")
+    frame, in_f, in_z, plain = tables.tested_rows(
+        setup, recorder, found, rows, "third_differences", names=names, labels=pairs
     )
     value, level = "interaction_activation", 1 - setup.stats.confidence
     signs = [
@@ -174,7 +155,7 @@ def changes(
     return frame
 
 
-def draw(experiment: ConditionalInteractions, recorder: Recorder, modulator: Modulator) -> None:
+def draw(recorder: Recorder, modulator: TwoLevel) -> None:
     """Declare the pair of matrices and the changes."""
     drawn = Figure.of("interaction_matrix", "interactions", panel="modulator", **tables.MATRIX)
     says = "Second difference of the activation in the same contexts, with the modulator absent and present."

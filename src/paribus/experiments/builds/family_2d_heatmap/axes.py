@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 from paribus.errors import ConfigError
 from paribus.experiments.builds._level_means import LevelMeans
-from paribus.experiments.builds._moves import Move, apply_moves
-from paribus.experiments.builds._weapon_factors import is_weapon_factor, weapon_factor
+from paribus.experiments.builds._moves import Move, combine, setting
+from paribus.experiments.builds._two_level import is_weapon_factor, weapon_factor
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.families import Family
-from paribus.subjects.builds.states import States, concatenate
-
-Edit = Callable[[States], States]
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Axis:
     name: str
     family: Family | None
     levels: tuple[int, ...]
-    edits: tuple[tuple[Edit, ...], ...]
+    edits: tuple[tuple[Move, ...], ...]
 
     @property
     def label(self) -> str:
@@ -58,23 +54,14 @@ def axis(setup: BuildSetup, name: str, rungs: list[int] | None, place: str) -> A
                 f"experiment.rungs_{place}={rungs}: {name} is there or not and has no rungs; leave it out"
             )
         factor = weapon_factor(setup, name, where=f"experiment.family_{place}")
-        sides = tuple(tuple(map(_edit, moves)) for moves in (factor.gone, factor.there))
-        return Axis(factor.name, None, (0, 1), sides)
+        return Axis(factor.name, None, (0, 1), (factor.gone, factor.there))
     found = setup.vocabulary.family(name)
     known = setup.edits.levels(found)
     wanted = sorted({rung for rung in (known if rungs is None else rungs) if rung})
     for rung in wanted:
         setup.vocabulary.rung_index(found, rung)
     levels = (0, *wanted)
-    return Axis(name, found, levels, tuple((_set(setup, found, level),) for level in levels))
-
-
-def _edit(move: Move) -> Edit:
-    return lambda states: apply_moves(states, [move])[0]
-
-
-def _set(setup: BuildSetup, family: Family, level: int) -> Edit:
-    return lambda states: setup.edits.set_rung(states, family, level or None)
+    return Axis(name, found, levels, tuple((setting(setup.edits, found, level),) for level in levels))
 
 
 @dataclass(frozen=True)
@@ -84,14 +71,11 @@ class Grid:
     x: Axis
     y: Axis
 
-    def states(self, held: States) -> States:
-        """Return contexts ``[n]`` in all states of the cells ``[states, n]``."""
-        made = []
-        for at_x in self.x.edits:
-            columns = [edit(held) for edit in at_x]
-            for at_y in self.y.edits:
-                made += [edit(column)[None] for column in columns for edit in at_y]
-        return concatenate(made)
+    @cached_property
+    def moves(self) -> list[Move]:
+        """The edits of all states of the cells, in their order."""
+        cells = [(at_x, at_y) for at_x in self.x.edits for at_y in self.y.edits]
+        return [combine([a, b]) for at_x, at_y in cells for a in at_x for b in at_y]
 
     @cached_property
     def means(self) -> LevelMeans:

@@ -15,8 +15,6 @@ from paribus.spec import field
 if TYPE_CHECKING:
     from paribus.experiments.builds.setup import BuildSetup
 
-    Levels = tuple[int, ...]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Family2dHeatmap(WithEffectVector, BuildExperiment):

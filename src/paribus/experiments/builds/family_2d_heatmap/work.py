@@ -17,6 +17,7 @@ from paribus.experiments.builds._effects import (
     row_means,
     summed,
 )
+from paribus.experiments.builds._moves import apply_moves
 from paribus.experiments.builds.family_2d_heatmap.axes import Grid, axis
 from paribus.experiments.builds.family_2d_heatmap.spec import Family2dHeatmap
 from paribus.experiments.builds.family_2d_heatmap.sums import HeatmapSums, add_up, additive_r2, compared_cells, corners
@@ -33,15 +34,6 @@ from paribus.stats.intervals import REFERENCE
 from paribus.subjects.builds.states import States
 
 Levels = tuple[int, ...]
-
-
-def validate(experiment: Family2dHeatmap, setup: BuildSetup) -> None:
-    """Look up the families and their rungs before anything is run.
-
-    Raises:
-        ConfigError: If the vocabulary lacks one of them, or both are one family.
-    """
-    axes(experiment, setup)
 
 
 def axes(experiment: Family2dHeatmap, setup: BuildSetup) -> Grid:
@@ -74,7 +66,7 @@ def prepare(
     """
 
     def edited(states: States) -> States:
-        return grid.states(experiment.hold(setup, states))
+        return apply_moves(experiment.hold(setup, states), grid.moves)
 
     design = Design(edited, grid.means.n_states, description=f"{experiment.family_x} x {experiment.family_y}")
     ok = setup.feasible(design, recorder)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
-from paribus.arrays import Floats
+from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._candidates import Candidate
-from paribus.experiments.builds._interactions import Block, Differences, Layout, Pair, Places, Triple
+from paribus.experiments.builds._interactions import Block, Differences, Layout, Members
 from paribus.experiments.builds._level_means import LevelMeans
 from paribus.experiments.builds._moves import combine
+from paribus.experiments.builds._two_level import TwoLevel
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.methods.lattice import interaction_weights
 
 
-def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], triples: Sequence[Triple]) -> Layout:
+def shapley_layout(candidates: Sequence[TwoLevel], pairs: Sequence[Members], triples: Sequence[Members]) -> Layout:
     """Return a design in which any of the candidates are taken away, with the weights of Shapley interactions.
 
     The effect of one of a pair is its Shapley value where the other is absent: with the other's and the interaction of
@@ -26,14 +27,13 @@ def shapley_layout(candidates: Sequence[Candidate], pairs: Sequence[Pair], tripl
     """
     k = len(candidates)
     moves = tuple(combine([c.gone[0] for i, c in enumerate(candidates) if not s >> i & 1]) for s in range(1 << k))
-    inside = [pair for a, b, c in triples for pair in ((a, b), (a, c), (b, c))]
+    one = [(pair[place],) for place in (0, 1) for pair in pairs]
+    inside = [pair for triple in triples for pair in combinations(triple, 2)]
     thirds = [third for a, b, c in triples for third in (c, b, a)]
     return Layout(
         moves,
-        interaction_weights(k, pairs),
-        interaction_weights(k, [(a,) for a, _ in pairs], absent=[b for _, b in pairs]),
-        interaction_weights(k, [(b,) for _, b in pairs], absent=[a for a, _ in pairs]),
-        interaction_weights(k, triples),
+        np.concatenate([interaction_weights(k, pairs), interaction_weights(k, triples)]),
+        interaction_weights(k, one, absent=[pair[1 - place] for place in (0, 1) for pair in pairs]),
         interaction_weights(k, inside, absent=thirds),
         LevelMeans.of_sizes([1] * len(moves)),
     )
@@ -50,9 +50,9 @@ class ShapleyInteractions:
         self,
         setup: BuildSetup,
         experiment: BuildExperiment,
-        candidates: Sequence[Candidate],
-        pairs: tuple[Pair, ...],
-        triples: tuple[Triple, ...],
+        candidates: Sequence[TwoLevel],
+        pairs: tuple[Members, ...],
+        triples: tuple[Members, ...],
         recorder: Recorder | None,
     ) -> None:
         """Hold what to measure.
@@ -67,7 +67,6 @@ class ShapleyInteractions:
         """
         self.pairs, self.triples = pairs, triples
         self.null: Floats | None = None
-        self.null3: Floats | None = None
         self._setup, self._experiment, self._recorder, self._candidates = setup, experiment, recorder, candidates
         self._families = np.array([c.family.index for c in candidates if c.family is not None], np.int64)
 
@@ -77,38 +76,29 @@ class ShapleyInteractions:
         held = self._experiment.hold(setup, setup.contexts.states())
         shown = setup.edits.families_present(held)[:, self._families]
         players, group = np.unique(shown, axis=0, return_inverse=True)
-        nulls = WeightedMeans(len(self.pairs)), WeightedMeans(len(self.triples))
+        every, n_pairs = (*self.pairs, *self.triples), len(self.pairs)
+        nulls = WeightedMeans(len(every))
         for number in np.flatnonzero(players.sum(1) >= 2):
             members = np.flatnonzero(players[number]).tolist()
-            local = {member: i for i, member in enumerate(members)}
-            mine = [i for i, pair in enumerate(self.pairs) if set(pair) <= set(members)]
-            mine3 = [i for i, triple in enumerate(self.triples) if set(triple) <= set(members)]
-            some = tuple((local[self.pairs[i][0]], local[self.pairs[i][1]]) for i in mine)
-            some3 = tuple((local[a], local[b], local[c]) for a, b, c in (self.triples[i] for i in mine3))
-            rows = np.flatnonzero(group.reshape(-1) == number)
+            rows = np.array([i for i, one in enumerate(every) if set(one) <= set(members)], np.int64)
+            some = tuple(tuple(map(members.index, every[i])) for i in rows)
+            pairs, triples = some[: (rows < n_pairs).sum()], some[(rows < n_pairs).sum() :]
+            contexts = np.flatnonzero(group.reshape(-1) == number)
             measuring = Differences(
-                setup.restrict(rows),
+                setup.restrict(contexts),
                 self._experiment,
-                shapley_layout([self._candidates[member] for member in members], some, some3),
-                some,
-                some3,
-                possible=np.ones(len(some) + len(some3), bool),
+                shapley_layout([self._candidates[member] for member in members], pairs, triples),
+                pairs,
+                triples,
+                possible=np.ones(len(some), bool),
                 recorder=self._recorder,
             )
-            places = (
-                Places(np.array(mine, np.int64), len(self.pairs)),
-                Places(np.array(mine3, np.int64), len(self.triples)),
-            )
-            times = np.zeros(len(some)), np.zeros(len(some3))
+            times = np.zeros(len(some))
             for block in measuring:
-                for counted, values in zip(times, (block.f, block.f3), strict=True):
-                    counted += (~np.isnan(values)).sum(1)
-                yield block.embedded(rows[block.columns], *places)
-            for means, null, counted, rows_of in zip(
-                nulls, (measuring.null, measuring.null3), times, (mine, mine3), strict=True
-            ):
-                means.add(null, counted, rows_of)
-        self.null, self.null3 = (means.result() for means in nulls)
+                times += (~np.isnan(block.f)).sum(1)
+                yield block.embedded(contexts[block.columns], rows, n_pairs, len(every))
+            nulls.add(measuring.null, times, rows)
+        self.null = nulls.result()
 
 
 class WeightedMeans:
@@ -119,7 +109,7 @@ class WeightedMeans:
         self._n_rows, self._total = n_rows, np.zeros((n_rows, 0))
         self._count = np.zeros((n_rows, 1))
 
-    def add(self, means: Floats | None, times: Floats, places: Sequence[int]) -> None:
+    def add(self, means: Floats | None, times: Floats, places: Ints) -> None:
         """Add the means of some rows over ``times`` contexts each; None adds nothing."""
         if means is None:
             return

@@ -7,16 +7,16 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Bools
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds import _interactions as measuring
-from paribus.experiments.builds._candidates import Candidate, Choice, choose, given
+from paribus.experiments.builds._candidates import Choice, choose, given
 from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
-from paribus.experiments.builds._effects import base_numbers, row_means
-from paribus.experiments.builds._interaction_sums import add_up, kept
+from paribus.experiments.builds._effects import base_numbers
+from paribus.experiments.builds._interaction_sums import add_up, interaction_vector
 from paribus.experiments.builds._interactions import Measuring
+from paribus.experiments.builds._two_level import TwoLevel, can_join
 from paribus.experiments.builds.pairwise_interactions.shapley import ShapleyInteractions
 from paribus.experiments.builds.pairwise_interactions.spec import PairwiseInteractions
 from paribus.experiments.builds.setup import BuildSetup
@@ -45,14 +45,14 @@ def validate(experiment: PairwiseInteractions, setup: BuildSetup) -> None:
     refuse_players(experiment, given(setup, experiment))
 
 
-def refuse_players(experiment: PairwiseInteractions, candidates: tuple[Candidate, ...]) -> None:
+def refuse_players(experiment: PairwiseInteractions, candidates: tuple[TwoLevel, ...]) -> None:
     """Check that the method can take the candidates.
 
     Raises:
         ConfigError: If it cannot.
     """
     if experiment.method == "sii":
-        others = [c.name for c in candidates if c.is_token or c.family is None]
+        others = [c.name for c in candidates if c.kind != "family"]
         if others:
             raise ConfigError(
                 f"experiment.method=sii takes families as they are shown, not tokens or weapons: "
@@ -63,7 +63,7 @@ def refuse_players(experiment: PairwiseInteractions, candidates: tuple[Candidate
 
 
 def measure_pairs(
-    experiment: PairwiseInteractions, setup: BuildSetup, candidates: tuple[Candidate, ...], recorder: Recorder | None
+    experiment: PairwiseInteractions, setup: BuildSetup, candidates: tuple[TwoLevel, ...], recorder: Recorder | None
 ) -> Measuring:
     """Return what measures all pairs and triples on the contexts of ``setup``."""
     pairs = measuring.pairs_of(candidates)
@@ -76,34 +76,22 @@ def measure_pairs(
         measuring.difference_layout(candidates, pairs, triples),
         pairs,
         triples,
-        possible=np.array([not candidates[a].excludes(candidates[b]) for a, b in pairs] + [True] * len(triples)),
+        possible=np.array([can_join(candidates[member] for member in one) for one in (*pairs, *triples)]),
         recorder=recorder,
     )
 
 
+def said(choice: Choice) -> str:
+    """Return what some context must support, in words."""
+    return f"any two of {', '.join(choice.names)}"
+
+
 def effect_vector(experiment: PairwiseInteractions, setup: BuildSetup) -> EffectVector:
-    """Return the interaction of every pair; contexts that candidates were chosen on are left out."""
+    """Return the interaction of every pair."""
     choice = chosen_candidates(experiment, setup, None)
-    part = setup.restrict(choice.rows)
     alone = dataclasses.replace(experiment, triples=False)
-    measuring = measure_pairs(alone, part, choice.candidates, None)
-    differences = np.full((len(measuring.pairs), len(setup.contexts)), np.nan)
-    differences[:, choice.rows] = kept(measuring, len(part.contexts))
-    require(experiment, setup, choice.candidates, ~np.isnan(differences))
-    names = [candidate.name for candidate in choice.candidates]
-    labels = tuple(f"{names[a]} x {names[b]}" for a, b in measuring.pairs)
-    return EffectVector(labels, row_means(differences), differences)
-
-
-def require(
-    experiment: PairwiseInteractions, setup: BuildSetup, candidates: tuple[Candidate, ...], supported: Bools
-) -> None:
-    """Check that some context supports some pair.
-
-    Raises:
-        ConfigError: If none does.
-    """
-    setup.require(supported, "any two of " + ", ".join(c.name for c in candidates))
+    pairs = measure_pairs(alone, setup.restrict(choice.rows), choice.candidates, None)
+    return interaction_vector(pairs, setup, choice, said(choice), 0)
 
 
 def run(experiment: PairwiseInteractions, setup: BuildSetup, recorder: Recorder) -> Aggregates:
@@ -113,20 +101,19 @@ def run(experiment: PairwiseInteractions, setup: BuildSetup, recorder: Recorder)
     recorder.table(tables.candidate_table(choice))
     part = setup.restrict(choice.rows)
     found = add_up(part, measure_pairs(experiment, part, choice.candidates, recorder))
-    require(experiment, setup, choice.candidates, found.f.n > 0)
-    turned = np.zeros(len(found.pairs), bool)
-    triples = None
+    setup.require(found.f.n[: len(found.pairs)] > 0, said(choice))
+    turned = triples = None
     if found.triples:
-        table, turned = tables.triple_table(part, recorder, found, choice.candidates)
+        table, turned = tables.triple_table(part, recorder, found, choice.names)
         recorder.table(table)
         triples = table.frame
         if experiment.triples and len(choice.candidates) > 12:
             recorder.warn("triples were measured among the first 12 candidates")
-    pairs = tables.interaction_table(part, recorder, found, choice.candidates, turned)
+    pairs = tables.interaction_table(part, recorder, found, choice.names, turned)
     recorder.table(pairs)
     recorder.table(tables.subset(pairs, "synergy", "synergies"))
     recorder.table(tables.subset(pairs, "redundancy", "redundancies"))
-    draw(experiment, recorder, triples)
+    draw(recorder, triples)
     return aggregates(experiment, setup, recorder, part, pairs.frame, triples)
 
 
@@ -162,7 +149,7 @@ def aggregates(
     )
 
 
-def draw(experiment: PairwiseInteractions, recorder: Recorder, triples: pd.DataFrame | None) -> None:
+def draw(recorder: Recorder, triples: pd.DataFrame | None) -> None:
     """Declare the matrix of pairs and the triples."""
     says = (
         "Second difference of the activation, averaged over contexts. Positive is not yet synergy: the label "

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paribus.errors import ConfigError
-from paribus.experiments.builds._weapon_factors import weapon_factor
+from paribus.experiments.builds._two_level import weapon_factor
 from paribus.experiments.builds.conditional_interactions import ConditionalInteractions
 from paribus.experiments.builds.family_2d_heatmap import Family2dHeatmap
 from paribus.experiments.builds.pairwise_interactions import PairwiseInteractions
