@@ -185,7 +185,7 @@ def _percentile(sums: Floats, counts: Floats, spec: StatsSpec, rng: np.random.Ge
 
 def _one_row_where_equal(counts: Floats) -> Floats:
     """Return the first of the rows ``[rows, clusters]`` where all are equal, else all."""
-    return counts[:1] if bool((counts == counts[0]).all()) else counts
+    return counts[:1] if bool((counts == counts[:1]).all()) else counts
 
 
 def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:

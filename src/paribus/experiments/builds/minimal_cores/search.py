@@ -9,10 +9,13 @@ import numpy as np
 from paribus.arrays import Bools, Floats, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._removable_units import AT_ONCE, RemovableUnits
+from paribus.experiments.builds.minimal_cores.spec import MinimalCores
 from paribus.methods.lattice import minimal_sets, robust_sets
 
 TOLERANCE = 1e-6
 """A set qualifies where ``f(S) >= threshold * f(full) - TOLERANCE * max(1, |f(full)|)``: rounding is no loss."""
+NOTHING: tuple[Ints, Ints, Floats] = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+"""Context, set and activation of no core."""
 
 
 @dataclass(frozen=True)
@@ -36,37 +39,35 @@ class Cores:
     exhaustive: Bools
     indifferent: Bools
 
+    @property
+    def told(self) -> Bools:
+        """Contexts that tell which units are needed ``[m]``."""
+        return ~self.indifferent & (self.full > 0)
 
-def find_cores(
-    units: RemovableUnits,
-    *,
-    threshold: float,
-    robust: bool,
-    exact_units: int,
-    beam_width: int,
-    recorder: Recorder | None = None,
-) -> Cores:
+    def distinct(self) -> tuple[Ints, Ints]:
+        """Return every core once, the most frequent first, and in how many contexts it is one."""
+        masks, counts = np.unique(self.mask, return_counts=True)
+        order = np.lexsort((masks, np.bitwise_count(masks), -counts))
+        return masks[order], counts[order]
+
+
+def find_cores(units: RemovableUnits, experiment: MinimalCores, recorder: Recorder) -> Cores:
     """Find the minimal cores of every context.
 
     Args:
         units: The contexts and their units.
-        threshold: Share of the complete context's activation that a core keeps.
-        robust: Whether every superset of a core must keep it too.
-        exact_units: Contexts with more units are searched instead of enumerated.
-        beam_width: Sets kept at every level of the search.
+        experiment: Says what a core keeps, and how it is looked for.
         recorder: Shows progress and gets counts.
     """
     m = len(units.counts)
-    every = np.arange(m)
-    full = units.measure(every, (1 << units.counts) - 1, recorder)
-    least = threshold * full - TOLERANCE * np.maximum(1.0, np.abs(full))
-    found: list[tuple[Ints, Ints, Floats]] = []
+    full = units.measure(np.arange(m), (1 << units.counts) - 1, recorder)
+    least = experiment.retention_threshold * full - TOLERANCE * np.maximum(1.0, np.abs(full))
+    found = [NOTHING]
     indifferent = np.zeros(m, bool)
     active = full > 0
-    exhaustive = active & (units.counts <= exact_units)
-    blocks = _blocks(units.counts, exhaustive)
-    for rows, k in blocks if recorder is None else recorder.progress(blocks, description="lattices"):
-        lattice = _whole_lattice if robust else _up_to_cores
+    exhaustive = active & (units.counts <= experiment.exact_units)
+    lattice = _whole_lattice if experiment.robust else _up_to_cores
+    for rows, k in recorder.progress(_blocks(units.counts, exhaustive), description="lattices"):
         subset, column, value, alone = lattice(units, rows, k, least, recorder)
         indifferent[rows] = alone
         told = ~alone[column]
@@ -75,15 +76,13 @@ def find_cores(
     if len(searched):
         indifferent[searched] = _all_singles(units, searched, least, recorder)
         rest = searched[~indifferent[searched]]
-        found.append(_beam(units, rest, full, least, beam_width, robust=robust, recorder=recorder))
-    row = np.concatenate([part[0] for part in found]) if found else np.empty(0, np.int64)
-    subset = np.concatenate([part[1] for part in found]) if found else np.empty(0, np.int64)
-    value = np.concatenate([part[2] for part in found]) if found else np.empty(0)
+        found.append(_beam(units, rest, full, least, experiment, recorder))
+    row, subset, value = map(np.concatenate, zip(*found, strict=True))
     return Cores(row, units.global_masks(row, subset), value / full[row], full, exhaustive, indifferent)
 
 
 def _up_to_cores(
-    units: RemovableUnits, rows: Ints, k: int, least: Floats, recorder: Recorder | None
+    units: RemovableUnits, rows: Ints, k: int, least: Floats, recorder: Recorder
 ) -> tuple[Ints, Ints, Floats, Bools]:
     """Go up the lattice level by level and measure only sets that hold no core yet: the others cannot be minimal.
 
@@ -115,7 +114,7 @@ def _up_to_cores(
 
 
 def _whole_lattice(
-    units: RemovableUnits, rows: Ints, k: int, least: Floats, recorder: Recorder | None
+    units: RemovableUnits, rows: Ints, k: int, least: Floats, recorder: Recorder
 ) -> tuple[Ints, Ints, Floats, Bools]:
     """Measure every set and return those that qualify with all larger sets, while no smaller one does."""
     subsets = np.tile(np.arange(1 << k), len(rows))
@@ -137,7 +136,7 @@ def _blocks(counts: Ints, exhaustive: Bools) -> list[tuple[Ints, int]]:
     return out
 
 
-def _all_singles(units: RemovableUnits, rows: Ints, least: Floats, recorder: Recorder | None) -> Bools:
+def _all_singles(units: RemovableUnits, rows: Ints, least: Floats, recorder: Recorder) -> Bools:
     """Return where every single unit suffices and the set without units is not measured ``[rows]``."""
     pairs = [(row, 1 << unit) for row in rows for unit in range(units.counts[row])]
     contexts, subsets = np.array(pairs, np.int64).T
@@ -151,12 +150,10 @@ def _beam(
     rows: Ints,
     full: Floats,
     least: Floats,
-    width: int,
-    *,
-    robust: bool,
-    recorder: Recorder | None,
+    experiment: MinimalCores,
+    recorder: Recorder,
 ) -> tuple[Ints, Ints, Floats]:
-    """Take units away one by one, keeping the ``width`` strongest qualifying sets of each context at every level.
+    """Take units away one by one, keeping the ``beam_width`` strongest qualifying sets of each context at every level.
 
     The strongest set of every level is the path of greedy deletion. A set none of whose one-smaller sets qualifies is
     kept; of these, those that hold no other one.
@@ -184,16 +181,17 @@ def _beam(
                 if not any(subset ^ (1 << u) in below for u in range(int(units.counts[row])) if subset >> u & 1):
                     ends[row][subset] = value
         frontier = {
-            row: dict(sorted(sets.items(), key=lambda item: -item[1])[:width]) for row, sets in held.items() if sets
+            row: dict(sorted(sets.items(), key=lambda item: -item[1])[: experiment.beam_width])
+            for row, sets in held.items()
         }
     out = [
         (row, subset, value)
         for row, sets in ends.items()
         for subset, value in sets.items()
         if not any(other != subset and other & subset == other for other in sets)
-        and not (robust and any(lost & subset == subset for lost in failed[row]))
+        and not (experiment.robust and any(lost & subset == subset for lost in failed[row]))
     ]
     if not out:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        return NOTHING
     row, subset, value = zip(*out, strict=True)
     return np.array(row, np.int64), np.array(subset, np.int64), np.array(value)

@@ -8,11 +8,13 @@ import pandas as pd
 from paribus.arrays import Bools, Ints
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, design_effects, firing_rates, row_means
+from paribus.experiments.builds._level_means import LevelMeans
 from paribus.experiments.builds._removable_units import UNIT_NAMES, WEAPON, core_name
 from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.builds.minimal_cores.search import Cores
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
+from paribus.methods.contrast import to_baseline
 from paribus.results.columns import interval
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
@@ -33,43 +35,31 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
         clusters: Their source builds ``[m]``.
         most: The most cores listed.
     """
-    told = np.flatnonzero(~found.indifferent & (found.full > 0))
-    masks, number, counts = np.unique(found.mask, return_inverse=True, return_counts=True)
-    sizes = np.bitwise_count(masks)
-    order = np.lexsort((masks, sizes, -counts))[:most]
-    position = np.full(len(found.full), -1)
-    position[told] = np.arange(len(told))
-    retention = np.full((len(told), len(order)), np.nan)
-    for column, core in enumerate(order):
-        mine = number == core
-        retention[position[found.row[mine]], column] = found.retention[mine]
-    is_core = (~np.isnan(retention)).astype(float)
-    spec = setup.stats
-    kept = (
-        cluster_interval(retention, clusters[told], spec=spec, rng=setup.rng("cores/retention"), bounds=AT_LEAST_0)
-        if len(order)
-        else None
-    )
-    covered = shares(is_core, clusters[told], spec=spec) if len(order) else None
-    holding = [int(held[told][:, _places(masks[core])].all(1).sum()) for core in order]
-    bits = units_as_bits(held)
+    told, spec = np.flatnonzero(found.told), setup.stats
+    masks, counts = (each[:most] for each in found.distinct())
+    every = np.full((len(found.full), len(masks)), np.nan)
+    for column, mask in enumerate(masks):
+        mine = found.mask == mask
+        every[found.row[mine], column] = found.retention[mine]
+    retention = every[told]
+    kept = cluster_interval(retention, clusters[told], spec=spec, rng=setup.rng("cores/retention"), bounds=AT_LEAST_0)
+    covered = shares(~np.isnan(retention), clusters[told], spec=spec)
+    holding = (units_as_bits(held[told])[:, None] & masks) == masks
     frame = pd.DataFrame(
         {
-            "core": [core_name(int(masks[core])) for core in order],
-            "size": sizes[order].astype(np.int64),
-            "n_contexts": counts[order].astype(np.int64),
-            "n_holding": np.array(holding, np.int64),
-            "coverage": is_core.mean(0) if len(told) else np.zeros(0),
-            "coverage_low": covered.low if covered else np.zeros(0),
-            "coverage_high": covered.high if covered else np.zeros(0),
-            "coverage_method": covered.method if covered else [],
+            "core": [core_name(int(mask)) for mask in masks],
+            "size": np.bitwise_count(masks).astype(np.int64),
+            "n_contexts": counts,
+            "n_holding": holding.sum(0),
+            "coverage": covered.share,
+            "coverage_low": covered.low,
+            "coverage_high": covered.high,
+            "coverage_method": covered.method,
             "mean_retention": row_means(retention.T),
-            "ci_low": kept.low if kept else np.zeros(0),
-            "ci_high": kept.high if kept else np.zeros(0),
-            "ci_method": kept.method if kept else [],
-            "exhaustive": [
-                bool(found.exhaustive[told][(bits[told] & masks[core]) == masks[core]].all()) for core in order
-            ],
+            "ci_low": kept.low,
+            "ci_high": kept.high,
+            "ci_method": kept.method,
+            "exhaustive": (found.exhaustive[told, None] | ~holding).all(0),
         }
     )
     meanings = {
@@ -90,7 +80,7 @@ def cores_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints, *,
 
 def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints) -> Table:
     """Return, for every unit, in how many of the analysed contexts that hold it it is part of a core."""
-    told = np.flatnonzero(~found.indifferent & (found.full > 0))
+    told = np.flatnonzero(found.told)
     m = len(found.full)
     some, every = np.zeros(m, np.int64), np.full(m, -1, np.int64)
     np.bitwise_or.at(some, found.row, found.mask)
@@ -105,7 +95,7 @@ def frequency_table(setup: BuildSetup, found: Cores, held: Bools, clusters: Ints
             "family": [UNIT_NAMES[i] for i in shown],
             "n_holding": (~np.isnan(member)).sum(0),
             "n_in_core": np.nansum(member, 0).astype(np.int64),
-            "frequency": row_means(member.T),
+            "frequency": around.share,
             "ci_low": around.low,
             "ci_high": around.high,
             "ci_method": around.method,
@@ -165,30 +155,23 @@ def effects_table(
     cores = cores[cores != 0]
     if not len(cores) or not len(setup.contexts):
         return None
-    family_cores = cores & ((1 << WEAPON) - 1)
     swaps = [weapons if core >> WEAPON & 1 else None for core in cores]
-    n_levels = 1 + sum(1 if swap is None else len(swap) for swap in swaps)
-    weights = np.zeros((len(cores), n_levels))
-    level = 1
-    for row, swap in enumerate(swaps):
-        size = 1 if swap is None else len(swap)
-        weights[row, level : level + size] = -1.0 / size
-        level += size
-    weights[:, 0] = 1.0
+    means = LevelMeans.of_sizes([1, *(1 if swap is None else len(swap) for swap in swaps)])
 
     def edited(states: States) -> States:
         held = experiment.complete(setup, states)
         levels = [held[None]]
-        for core, swap in zip(family_cores, swaps, strict=True):
+        for core, swap in zip(cores, swaps, strict=True):
             drop = np.array([core >> i & 1 for i in range(WEAPON)], bool)
             less = setup.edits.remove_where(held, drop)
             levels.append(less[None] if swap is None else setup.edits.swap_weapon(less[None], swap[:, None]))
         return concatenate(levels)
 
     complete = experiment.complete(setup, setup.contexts.states())
-    present = units_as_bits(_with_weapon(families_present(complete.codes)))
-    support = (present[None, :] & cores[:, None]) == cores[:, None]
-    design = Design(edited, n_levels, description="cores taken away")
+    present = units_as_bits(families_present(complete.codes)) | 1 << WEAPON
+    support = (present & cores[:, None]) == cores[:, None]
+    design = Design(edited, means.n_states, description="cores taken away")
+    weights = means.spread(-to_baseline(1 + len(cores)))
     names = [core_name(int(core)) for core in cores]
     table, f, at_levels = design_effects(
         setup, recorder, design, weights, "core_effects", labels=names, support=support
@@ -215,11 +198,3 @@ def effects_table(
 def units_as_bits(held: Bools) -> Ints:
     """Return units ``[m, 27]`` as masks ``[m]``."""
     return np.asarray((held.astype(np.int64) << np.arange(held.shape[1])).sum(1), np.int64)
-
-
-def _with_weapon(present: Bools) -> Bools:
-    return np.concatenate([present, np.ones((len(present), 1), bool)], axis=1)
-
-
-def _places(mask: int) -> Ints:
-    return np.array([i for i in range(WEAPON + 1) if int(mask) >> i & 1], np.int64)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Ints
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import base_numbers, n_judged, row_means
 from paribus.experiments.builds._removable_units import RemovableUnits, reference_weapons
 from paribus.experiments.builds.minimal_cores import tables
-from paribus.experiments.builds.minimal_cores.search import find_cores
+from paribus.experiments.builds.minimal_cores.search import Cores, find_cores
 from paribus.experiments.builds.minimal_cores.spec import MinimalCores
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
@@ -86,85 +86,58 @@ def run(experiment: MinimalCores, setup: BuildSetup, recorder: Recorder) -> Aggr
     rows = high_contexts(experiment, setup, looked_in, complete, held)
     weapons = reference_weapons(setup, experiment.n_reference_weapons)
     units = RemovableUnits(setup, complete[rows], held[rows], weapons)
-    found = find_cores(
-        units,
-        threshold=experiment.retention_threshold,
-        robust=experiment.robust,
-        exact_units=experiment.exact_units,
-        beam_width=experiment.beam_width,
-        recorder=recorder,
-    )
+    found = find_cores(units, experiment, recorder)
     clusters = setup.cluster[rows]
     cores = tables.cores_table(setup, found, held[rows], clusters, most=experiment.max_cores)
     recorder.table(cores)
     recorder.table(tables.contexts_table(found, rows, clusters, units.counts))
-    told = ~found.indifferent & (found.full > 0)
-    if told.any():
+    if found.told.any():
         recorder.table(tables.frequency_table(setup, found, held[rows], clusters))
         draw(experiment, recorder)
-    masks, counts = np.unique(found.mask, return_counts=True)
-    order = np.lexsort((masks, np.bitwise_count(masks), -counts))[: experiment.max_cores]
+    masks, _ = found.distinct()
     judges = setup.restrict(np.flatnonzero(~looked_in))
-    effects = tables.effects_table(judges, experiment, masks[order], weapons, recorder)
+    effects = tables.effects_table(judges, experiment, masks[: experiment.max_cores], weapons, recorder)
     if effects is not None:
         recorder.table(effects)
-    tell(experiment, recorder, found.indifferent, found.exhaustive, found.full, len(masks))
-    return aggregates(
-        experiment, setup, cores.frame, None if effects is None else effects.frame, told, found.exhaustive
-    )
+    tell(experiment, recorder, found, len(masks))
+    return aggregates(setup, found, cores.frame, None if effects is None else effects.frame)
 
 
-def tell(
-    experiment: MinimalCores,
-    recorder: Recorder,
-    indifferent: Bools,
-    exhaustive: Bools,
-    full: Floats,
-    n: int,
-) -> None:
-    """Warn about contexts that were left out or searched incompletely."""
-    if indifferent.any():
+def tell(experiment: MinimalCores, recorder: Recorder, found: Cores, n: int) -> None:
+    """Warn about contexts that were left out or searched incompletely, and where not all ``n`` cores are listed."""
+    if found.indifferent.any():
         recorder.warn(
-            f"in {int(indifferent.sum())} of {len(full)} analysed contexts every unit alone keeps the activation: "
-            "they do not tell which units are needed (the set without any token is not measured unless "
+            f"in {int(found.indifferent.sum())} of {len(found.full)} analysed contexts every unit alone keeps the "
+            "activation: they do not tell which units are needed (the set without any token is not measured unless "
             "constraints.keep_empty=true) and were left out"
         )
-    if (full > 0).sum() > exhaustive.sum():
-        wide = counted(int((full > 0).sum() - exhaustive.sum()), "context")
+    if wide := int((found.full > 0).sum() - found.exhaustive.sum()):
         recorder.warn(
-            f"more than {experiment.exact_units} units in {wide}, searched by greedy deletion and a beam: their cores "
-            "are not exhaustive"
+            f"more than {experiment.exact_units} units in {counted(wide, 'context')}, searched by greedy deletion and "
+            "a beam: their cores are not exhaustive"
         )
     if n > experiment.max_cores:
         recorder.warn(f"{n} distinct cores were found; the {experiment.max_cores} most frequent are listed")
 
 
-def aggregates(
-    experiment: MinimalCores,
-    setup: BuildSetup,
-    cores: pd.DataFrame,
-    effects: pd.DataFrame | None,
-    told: Bools,
-    exhaustive: Bools,
-) -> Aggregates:
+def aggregates(setup: BuildSetup, found: Cores, cores: pd.DataFrame, effects: pd.DataFrame | None) -> Aggregates:
     """Return the numbers that sum the cores up; the headline effect is that of the most frequent core."""
-    first = None if effects is None or not len(effects) else effects.iloc[0]
+    first = None if effects is None else effects.iloc[0]
+    top = cores.iloc[0] if len(cores) else None
     return Aggregates(
         mean_delta=None if first is None else float(first["mean_delta"]),
         std_delta=None if first is None else float(first["std_delta"]),
-        n_samples=len(told),
+        n_samples=len(found.full),
         n_conditions=len(cores),
         **base_numbers(setup),
         custom={
             "n_cores": len(cores),
-            "top_core": cores["core"].iloc[0] if len(cores) else None,
-            "top_coverage": float(cores["coverage"].iloc[0]) if len(cores) else None,
-            "mean_core_size": float((cores["size"] * cores["n_contexts"]).sum() / cores["n_contexts"].sum())
-            if len(cores)
-            else None,
-            "n_informative": int(told.sum()),
-            "indifferent_share": float(1 - told.mean()),
-            "exhaustive_share": float(exhaustive.mean()),
+            "top_core": None if top is None else top["core"],
+            "top_coverage": None if top is None else float(top["coverage"]),
+            "mean_core_size": None if top is None else float(np.average(cores["size"], weights=cores["n_contexts"])),
+            "n_informative": int(found.told.sum()),
+            "indifferent_share": float(1 - found.told.mean()),
+            "exhaustive_share": float(found.exhaustive.mean()),
         },
     )
 
