@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,10 +18,9 @@ from paribus.compare.group_tables import GROUPS as GROUPED
 from paribus.compare.group_tables import cell_table, group_rows, pair_table
 from paribus.compare.group_tests import Growth, Tested, pairs_of, tests_of
 from paribus.compare.honesty import Finding, Grouping, Placed
-from paribus.compare.outcomes import VALUES, Outcome, column, endpoint, metric, value_row
+from paribus.compare.outcomes import VALUES, Outcome, column, endpoint, metric, readings, value_row
 from paribus.compare.planned import PLANNED, planned_lines, planned_table
 from paribus.compare.publication import publication_table
-from paribus.compare.quantities import Quantity
 from paribus.compare.units import Pooled, unit_table
 from paribus.errors import ExperimentError, nearest
 from paribus.experiments.base import Recorder
@@ -32,6 +30,7 @@ from paribus.results.schema import Aggregates, Table
 from paribus.results.words import counted
 
 MOST_GROUPS = 20
+ALREADY = Unread("was read with its curve")
 
 
 def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates:
@@ -44,14 +43,19 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
     for line in found.left_out:
         recorder.warn(line)
     rng = setup.rng("compare")
-    values, findings = _values(experiment, found, recorder)
-    curves = curve_tables(
-        _quantities(experiment), found.placed, experiment.group_by, experiment.facet_by,
-        _choice(experiment, found.runs), setup.stats, rng,
-    )  # fmt: skip
+    choice = Choice(
+        epoch=chosen_epochs(found.runs, experiment.choice("at")),
+        **{name: experiment.choice(name) for name in CHOOSE},
+    )
+    outcomes = _outcomes(experiment, choice)
+    values, findings = _values(experiment, outcomes, found, recorder)
+    curves = curve_tables(experiment, found.placed, choice, setup.stats, rng)
     for line in curves.left_out:
         recorder.warn(f"{line} left out.")
-    findings = [*findings, *_curves_missing(found, curves)]
+    kind = experiment.experiment_type
+    holding = [each for each in found.placed if each.run.experiment_type == kind]
+    for name, read in curves.read.items():
+        findings += honesty.without_values(holding, read, name)
     tables = [each for each in (values, curves.means) if len(each)]
     values = _in_order(experiment, pd.concat(tables, ignore_index=True)) if tables else values
     honesty.admit(experiment.type, findings, experiment.allowed())
@@ -60,12 +64,13 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
         recorder.warn(f"{finding.check}: {finding.text}; admitted.")
     pooled = Pooled(setting=", ".join(found.apart))
     units, uneven = unit_table(values, names=pooled)
-    known = {each.name: each for each in (*_outcomes(experiment, found.runs), *curves.outcomes())}
-    outcomes = {name: known[name] for name in pd.unique(units["metric"])}
-    groups = group_rows(units, outcomes, spec=setup.stats, rng=rng).frame[[*GROUPED]]
+    means = [Outcome(each.text, f"mean of {each.label}", kind, lambda _: ALREADY) for each in experiment.whole_curves()]
+    known = {each.name: each for each in (*outcomes, *means)}
+    compared = {name: known[name] for name in pd.unique(units["metric"])}
+    groups = group_rows(units, compared, spec=setup.stats, rng=rng).frame[[*GROUPED]]
     pairs = pairs_of(experiment.type, list(pd.unique(units["group"])), experiment.reference)
     growth = Growth(tuple(experiment.looks), experiment.anytime)
-    tested = tests_of(values, outcomes, pairs, setup=setup, rng=rng, growth=growth, names=pooled)
+    tested = tests_of(values, compared, pairs, setup=setup, rng=rng, growth=growth, names=pooled)
     for line in (*uneven, *tested.remarks):
         recorder.warn(line)
     (tests,) = adjusted([tested.rows], experiment.primary, confidence=setup.stats.confidence)
@@ -92,16 +97,8 @@ def admitted(experiment: Compare, runs: Sequence[CollectedRun]) -> Admitted:
     return found
 
 
-def _choice(experiment: Compare, runs: Sequence[CollectedRun]) -> Choice:
-    """Return which value is read where a run has several."""
-    return Choice(
-        epoch=chosen_epochs(runs, experiment.choice("at")), **{name: experiment.choice(name) for name in CHOOSE}
-    )
-
-
-def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome]:
+def _outcomes(experiment: Compare, choice: Choice) -> list[Outcome]:
     """Return the numbers that are compared, in the order in which they were named."""
-    choice = _choice(experiment, runs)
     kind = experiment.experiment_type
     return [
         *(metric(name, kind) for name in experiment.metric_names()),
@@ -110,30 +107,21 @@ def _outcomes(experiment: Compare, runs: Sequence[CollectedRun]) -> list[Outcome
     ]
 
 
-def _quantities(experiment: Compare) -> list[tuple[Quantity, str]]:
-    return [(each, experiment.experiment_type) for each in experiment.whole_curves()]
-
-
-def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[pd.DataFrame, list[Finding]]:
+def _values(
+    experiment: Compare, outcomes: Sequence[Outcome], found: Admitted, recorder: Recorder
+) -> tuple[pd.DataFrame, list[Finding]]:
     """Return one row per run and number, and the findings: those made before and those made while reading."""
     rows: list[dict[str, Any]] = []
     findings = list(found.findings)
-    for outcome in _outcomes(experiment, found.runs):
+    for outcome in outcomes:
         mine = [each for each in found.placed if each.run.experiment_type == outcome.kind]
-        unread: Counter[str] = Counter()
-        there: set[str] = set()
-        for each in mine:
-            value = outcome.read(each.run)
-            if isinstance(value, Unread):
-                unread[value.reason] += 1
-                continue
-            there.add(each.run.run_id)
-            rows.append(value_row(outcome.name, each, value))
+        read, unread = readings(mine, outcome.read)
+        rows += [value_row(outcome.name, each, value) for each, value in read]
         for why, n in sorted(unread.items()):
             recorder.warn(f"{counted(n, 'run')} of {outcome.kind} {why} left out.")
-        if mine and not there:
+        if mine and not read:
             _refuse_unread(experiment, outcome, mine, unread)
-        findings += honesty.without_values(mine, there, outcome.name)
+        findings += honesty.without_values(mine, {each.run.run_id for each, _ in read}, outcome.name)
     table = pd.DataFrame(rows, columns=list(VALUES))
     if table["group"].nunique() > MOST_GROUPS:
         raise ExperimentError(f"compare: {table['group'].nunique()} groups, at most {MOST_GROUPS} can be compared")
@@ -142,7 +130,7 @@ def _values(experiment: Compare, found: Admitted, recorder: Recorder) -> tuple[p
 
 def _in_order(experiment: Compare, table: pd.DataFrame) -> pd.DataFrame:
     """Return the values sorted by metric in the order named, then by group and unit as numbers."""
-    places = {name: place for place, name in enumerate((*experiment.named(), *experiment.curves))}
+    places = {name: place for place, name in enumerate(experiment.compared())}
     keys = [
         (places[metric], honesty.in_order(group), honesty.in_order(unit))
         for metric, group, unit in zip(table["metric"], table["group"], table["unit"], strict=True)
@@ -169,19 +157,10 @@ def _refuse_unread(experiment: Compare, outcome: Outcome, mine: Sequence[Placed]
 def _refuse_empty(experiment: Compare, values: pd.DataFrame, found: Admitted) -> None:
     if not values.empty:
         return
-    named = ", ".join((*experiment.named(), *experiment.curves))
     raise ExperimentError(
-        f"compare: none of {len(found.runs)} finished runs has {named} and all of "
+        f"compare: none of {len(found.runs)} finished runs has {', '.join(experiment.compared())} and all of "
         f"{', '.join((*experiment.group_by, *experiment.unit))}"
     )
-
-
-def _curves_missing(found: Admitted, curves: Curves) -> list[Finding]:
-    kinds = {name: [each for each in found.placed if each.run.experiment_type == kind]
-             for name, kind in curves.kinds.items()}  # fmt: skip
-    return [
-        finding for name, mine in kinds.items() for finding in honesty.without_values(mine, curves.read[name], name)
-    ]
 
 
 def _hand_over(

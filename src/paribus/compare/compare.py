@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.compare.declared import ENDPOINTS, TYPE_OF
-from paribus.compare.quantities import Quantity, check_quantities, read_quantity
+from paribus.compare.declared import ENDPOINTS, RULES, TYPE_OF, check_choice
+from paribus.compare.quantities import Quantity, read_quantity
 from paribus.compare.restricted import Restricted
 from paribus.errors import ConfigError, ExperimentError, nearest
 from paribus.experiments.setup_runs import RunsSetup
@@ -19,7 +19,6 @@ ALLOW = (
 )  # fmt: skip
 DEFAULT_METRICS = ("final_ood",)
 CHOOSE = {"method": "mean_difference", "direction": "between_domain_pc", "layer": "", "level": "", "at": "peak_val"}
-RULES = ("peak_val", "final")
 
 
 @dataclass(frozen=True)
@@ -108,16 +107,14 @@ class Compare(Restricted):
         for name in ("group_by", "unit"):
             if not getattr(self, name):
                 raise ConfigError(f"Compare.{name}: name at least one")
-        if not self.named() and not self.curves:
+        if not self.compared():
             raise ConfigError("Compare.metrics: name at least one metric, endpoint, column or curve")
-        check_quantities("Compare.columns", self.columns, curve=False)
-        check_quantities("Compare.curves", self.curves, curve=True)
         super().check()
         self._check_choices()
         self._check_plan()
 
     def _check_choices(self) -> None:
-        known = (*self.named(), *self.curves)
+        known = self.compared()
         twice = sorted({name for name in known if known.count(name) > 1})
         if twice:
             raise ConfigError(f"Compare: {twice[0]} is named twice")
@@ -127,12 +124,7 @@ class Compare(Restricted):
         for name in self.choose:
             if name not in CHOOSE:
                 raise ConfigError(f"Compare.choose: no such choice {name!r}; {nearest(name, CHOOSE)}")
-        at = str(self.choice("at"))
-        if at not in RULES and not (at.startswith("epoch:") and at.removeprefix("epoch:").isdigit()):
-            raise ConfigError(f"Compare.choose.at: must be peak_val, final or epoch:N, got {at!r}")
-        generic = sorted(name for name in self.endpoints if "level" in ENDPOINTS[name].choices)
-        if generic and not self.choice("level"):
-            raise ConfigError(f"Compare.choose.level: {generic[0]} needs one, such as level='unit 3'")
+        check_choice("Compare.choose", self.choice("at"), self.choice("level"), self.endpoints)
         for name in self.facet_by:
             if name not in self.group_by:
                 raise ConfigError(f"Compare.facet_by: {name!r} is none of group_by ({', '.join(self.group_by)})")
@@ -159,9 +151,11 @@ class Compare(Restricted):
 
     def named(self) -> tuple[str, ...]:
         """Return the names of the numbers that are compared."""
-        others = (*self.endpoints, *self.columns)
-        metrics = (DEFAULT_METRICS if not others and not self.curves else ()) if self.metrics is None else self.metrics
-        return (*metrics, *others)
+        return (*self.metric_names(), *self.endpoints, *(each.text for each in self.numbers()))
+
+    def compared(self) -> tuple[str, ...]:
+        """Return the names of all that is compared: the numbers, then the curves."""
+        return (*self.named(), *(each.text for each in self.whole_curves()))
 
     def numbers(self) -> list[Quantity]:
         """Return the numbers of tables that are compared."""
@@ -173,8 +167,9 @@ class Compare(Restricted):
 
     def metric_names(self) -> tuple[str, ...]:
         """Return the names of the metrics that are compared."""
-        others = {*self.endpoints, *self.columns}
-        return tuple(name for name in self.named() if name not in others)
+        if self.metrics is not None:
+            return tuple(self.metrics)
+        return () if self.endpoints or self.columns or self.curves else DEFAULT_METRICS
 
     def choice(self, name: str) -> str:
         """Return what endpoints are read at."""

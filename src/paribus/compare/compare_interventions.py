@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from paribus.compare.compare import ALLOW
-from paribus.compare.declared import ENDPOINTS, TYPE_OF
+from paribus.compare.declared import ENDPOINTS, TYPE_OF, check_choice
 from paribus.compare.restricted import Restricted
 from paribus.errors import ConfigError
 from paribus.spec import field
@@ -78,18 +78,13 @@ class CompareInterventions(Restricted):
         Raises:
             ConfigError: If one of them cannot be read.
         """
-        epoch = self.at.startswith("epoch:") and self.at.removeprefix("epoch:").isdigit()
-        if self.at not in ("peak_val", "final") and not epoch:
-            raise ConfigError(f"CompareInterventions.at: must be peak_val, final or epoch:N, got {self.at!r}")
+        check_choice("CompareInterventions", self.at, self.level, self.endpoints)
         limits = self.accuracy_limits
         if limits is not None and (len(limits) != 2 or limits[0] >= limits[1]):
             raise ConfigError(f"CompareInterventions.accuracy_limits: must be [low, high], got {limits!r}")
         beside = sorted(set(self.primary) - set(self.endpoints))
         if beside:
             raise ConfigError(f"CompareInterventions.primary: {beside[0]} is not among the endpoints")
-        generic = sorted(name for name in self.endpoints if "level" in ENDPOINTS[name].choices)
-        if generic and not self.level:
-            raise ConfigError(f"CompareInterventions.level: {generic[0]} needs one, such as level='unit 3'")
         super().check()
 
     def reads(self) -> tuple[str, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare.arms import one_arm
-from paribus.compare.endpoints import Choice, Unread
+from paribus.compare.endpoints import Choice
 from paribus.compare.honesty import Placed, in_order
-from paribus.compare.outcomes import VALUES, Outcome, Points, Value, curve_of, value_row
-from paribus.compare.quantities import Quantity, read_quantity
+from paribus.compare.outcomes import VALUES, Points, Value, curve_of, readings, value_row
+from paribus.compare.quantities import Quantity
 from paribus.compare.values import value_of
 from paribus.errors import ExperimentError
 from paribus.results.words import counted
 from paribus.stats.few import spread, student_interval
 
 if TYPE_CHECKING:
+    from paribus.compare.compare import Compare
     from paribus.stats.spec import StatsSpec
 
 UNITS = ("curve", "panel", "line", "group", "unit", "level", "value", "n_runs")
@@ -41,7 +42,6 @@ class Curves:
         groups: One row per curve, group and level.
         means: For each run and curve the mean over the levels that all runs of the curve have, as rows of values.
         left_out: Which runs have none, and why.
-        kinds: Type of the experiments that hold each curve.
         read: Ids of the runs in which each was read.
     """
 
@@ -49,34 +49,17 @@ class Curves:
     groups: pd.DataFrame
     means: pd.DataFrame
     left_out: tuple[str, ...]
-    kinds: Mapping[str, str]
     read: Mapping[str, Collection[str]]
-
-    def outcomes(self) -> list[Outcome]:
-        """Return the means of the curves as outcomes."""
-        already = Unread("was read with its curve")
-        return [
-            Outcome(name, f"mean of {read_quantity('curves', name, curve=True).label}", kind, lambda _: already)
-            for name, kind in self.kinds.items()
-        ]
 
 
 def curve_tables(
-    wanted: Sequence[tuple[Quantity, str]],
-    placed: Sequence[Placed],
-    group_by: Sequence[str],
-    facet_by: Sequence[str],
-    choice: Choice,
-    spec: StatsSpec,
-    rng: np.random.Generator,
+    experiment: Compare, placed: Sequence[Placed], choice: Choice, spec: StatsSpec, rng: np.random.Generator
 ) -> Curves:
     """Read the curves of all runs.
 
     Args:
-        wanted: The curves, each with the type of the experiments that hold it.
+        experiment: Which curves, and which params make groups and panels.
         placed: The runs, with group and unit.
-        group_by: Params that make a group.
-        facet_by: Params that make panels: rows, columns.
         choice: Which checkpoint is read where a table has several.
         spec: Settings of the intervals.
         rng: Randomness of flips that cannot be enumerated.
@@ -84,58 +67,43 @@ def curve_tables(
     Raises:
         ExperimentError: If one of the curves is in no run.
     """
+    wanted, kind = experiment.whole_curves(), experiment.experiment_type
+    mine = [each for each in placed if each.run.experiment_type == kind]
     units: list[tuple[Any, ...]] = []
     means: list[pd.DataFrame] = []
     left_out: list[str] = []
     read: dict[str, Collection[str]] = {}
-    for quantity, kind in wanted:
-        mine = [each for each in placed if each.run.experiment_type == kind]
-        found, unread = _read(quantity, mine, choice)
+    for quantity in wanted:
+        found, unread = readings(mine, functools.partial(curve_of, quantity=quantity, choice=choice))
         left_out += [f"{counted(n, 'run')} of {kind} ({why})" for why, n in sorted(unread.items())]
         if mine and not found:
             why = max(unread, key=lambda each: unread[each])
             raise ExperimentError(f"compare: {quantity.text}: none of {len(mine)} runs of {kind!r} holds it: {why}")
         read[quantity.text] = {each.run.run_id for each, _ in found}
-        units += [row for each, curve in found for row in _of_unit(quantity, each, curve, group_by, facet_by)]
+        units += [row for each, curve in found for row in _of_unit(experiment, quantity, each, curve)]
         means.append(_means(quantity, found))
     if not units:
         nothing = (pd.DataFrame(columns=list(UNITS)), pd.DataFrame(columns=list(GROUPS)))
-        return Curves(*nothing, pd.DataFrame(columns=list(VALUES)), tuple(left_out), {}, read)
+        return Curves(*nothing, pd.DataFrame(columns=list(VALUES)), tuple(left_out), read)
     table = _averaged(pd.DataFrame(units, columns=[*UNITS[:-1]]))
     # the order of groups of the other tables, so that a group has one colour in all figures
-    places = {quantity.text: place for place, (quantity, _) in enumerate(wanted)}
+    places = {quantity.text: place for place, quantity in enumerate(wanted)}
     keys = [(places[curve], in_order(group)) for curve, group in zip(table["curve"], table["group"], strict=True)]
     by_group = sorted(range(len(keys)), key=lambda row: keys[row])
-    table = _panels_in_order(table.iloc[by_group].reset_index(drop=True), placed, facet_by)
-    kinds = {quantity.text: kind for quantity, kind in wanted}
-    return Curves(table, _groups(table, spec, rng), pd.concat(means, ignore_index=True), tuple(left_out), kinds, read)
+    table = _panels_in_order(table.iloc[by_group].reset_index(drop=True), placed, experiment.facet_by)
+    return Curves(table, _groups(table, spec, rng), pd.concat(means, ignore_index=True), tuple(left_out), read)
 
 
-def panel_of(placed: Placed, facet_by: Sequence[str]) -> str:
-    """Return the name of a panel: its params with their values."""
-    return BETWEEN.join(f"{name.rpartition('.')[2]}={value_of(placed.run, name)}" for name in facet_by)
-
-
-def _read(
-    quantity: Quantity, mine: Sequence[Placed], choice: Choice
-) -> tuple[list[tuple[Placed, Points]], Counter[str]]:
-    found: list[tuple[Placed, Points]] = []
-    unread: Counter[str] = Counter()
-    for each in mine:
-        curve = curve_of(each.run, quantity, choice)
-        if isinstance(curve, Unread):
-            unread[curve.reason] += 1
-        else:
-            found.append((each, curve))
-    return found, unread
-
-
-def _of_unit(
-    quantity: Quantity, each: Placed, curve: Points, group_by: Sequence[str], facet_by: Sequence[str]
-) -> list[tuple[Any, ...]]:
-    panel = panel_of(each, facet_by)
-    line = ", ".join(str(value_of(each.run, name)) for name in group_by if name not in facet_by) or each.group
+def _of_unit(experiment: Compare, quantity: Quantity, each: Placed, curve: Points) -> list[tuple[Any, ...]]:
+    values = {name: str(value_of(each.run, name)) for name in experiment.group_by}
+    panel = _panel({name: values[name] for name in experiment.facet_by})
+    line = ", ".join(value for name, value in values.items() if name not in experiment.facet_by) or each.group
     return [(quantity.text, panel, line, each.group, each.unit, level, value) for level, value in curve]
+
+
+def _panel(values: Mapping[str, str]) -> str:
+    """Return the name of a panel: its params with their values."""
+    return BETWEEN.join(f"{name.rpartition('.')[2]}={value}" for name, value in values.items())
 
 
 def _averaged(table: pd.DataFrame) -> pd.DataFrame:
@@ -150,11 +118,7 @@ def _panels_in_order(table: pd.DataFrame, placed: Sequence[Placed], facet_by: Se
     if not facet_by:
         return table
     values = [sorted({str(value_of(each.run, name)) for each in placed}, key=in_order) for name in facet_by]
-    names = [name.rpartition(".")[2] for name in facet_by]
-    order = [
-        BETWEEN.join(f"{name}={value}" for name, value in zip(names, combined, strict=True))
-        for combined in itertools.product(*values)
-    ]
+    order = [_panel(dict(zip(facet_by, combined, strict=True))) for combined in itertools.product(*values)]
     first = table.iloc[0]
     empty = [
         {"curve": first["curve"], "panel": panel, "line": first["line"], "group": "", "unit": "",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from paribus.errors import ConfigError
 from paribus.experiments.any.ablate.spec import Ablate
 from paribus.experiments.any.activation_patching.spec import ActivationPatching
 from paribus.experiments.any.cores.spec import Cores
@@ -33,3 +34,18 @@ ENDPOINTS: Mapping[str, Endpoint] = {each.name: each for cls in DECLARING for ea
 """The endpoints by the name used in configs."""
 TYPE_OF: Mapping[str, str] = {each.name: cls.type for cls in DECLARING for each in cls.declares}
 """The experiment type that declares each."""
+RULES = ("peak_val", "final")
+"""The checkpoints that are chosen by a rule; all others by their epoch."""
+
+
+def check_choice(owner: str, at: str, level: str, endpoints: Sequence[str]) -> None:
+    """Check which checkpoint and which row endpoints are read at.
+
+    Raises:
+        ConfigError: If the checkpoint cannot be read, or an endpoint needs a row and none is named.
+    """
+    if at not in RULES and not (at.startswith("epoch:") and at.removeprefix("epoch:").isdigit()):
+        raise ConfigError(f"{owner}.at: must be peak_val, final or epoch:N, got {at!r}")
+    generic = sorted(name for name in endpoints if "level" in ENDPOINTS[name].choices)
+    if generic and not level:
+        raise ConfigError(f"{owner}.level: {generic[0]} needs one, such as level='unit 3'")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -62,6 +63,24 @@ class Outcome:
     zero: bool = False
     unit: str = ""
     ranked: bool = False
+
+
+Found = TypeVar("Found")
+
+
+def readings(
+    placed: Sequence[Placed], read: Callable[[CollectedRun], Found | Unread]
+) -> tuple[list[tuple[Placed, Found]], Counter[str]]:
+    """Return what was read of each run that has it, and how many have none, by the reason."""
+    found: list[tuple[Placed, Found]] = []
+    unread: Counter[str] = Counter()
+    for each in placed:
+        value = read(each.run)
+        if isinstance(value, Unread):
+            unread[value.reason] += 1
+        else:
+            found.append((each, value))
+    return found, unread
 
 
 def metric(name: str, kind: str) -> Outcome:

@@ -7,7 +7,7 @@ number of times, says which rows of the table. Values are compared as numbers wh
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from paribus.errors import ConfigError
@@ -71,18 +71,3 @@ def read_quantity(owner: str, text: str, *, curve: bool) -> Quantity:
     pairs = (part.partition("=") for part in found[4].split("@") if part)
     rows = {name.strip(): value.strip() for name, _, value in pairs}
     return Quantity(text.strip(), found[1], found[2].strip(), (found[3] or "").strip(), rows)
-
-
-def check_quantities(owner: str, texts: Sequence[str], *, curve: bool) -> None:
-    """Check that every text can be read, and that none is named twice.
-
-    Raises:
-        ConfigError: If not.
-
-    Example:
-        >>> check_quantities("experiment.columns", ["ablation.delta@split=ood"], curve=False)
-    """
-    read = [read_quantity(owner, text, curve=curve).text for text in texts]
-    twice = sorted({text for text in read if read.count(text) > 1})
-    if twice:
-        raise ConfigError(f"{owner}: {twice[0]} is named twice")
