@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from paribus.compare.several import one_each
 from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import CollectedRun
-
-UNIT = ("standard", 300, 0)
 
 
 def run(name, *, started="2026-01-01", **params):
@@ -26,13 +26,13 @@ def run(name, *, started="2026-01-01", **params):
 
 def refusal(runs):
     with pytest.raises(ExperimentError) as refused:
-        one_each("t", {UNIT: runs}, runs)
+        one_each("t", runs, runs)
     return str(refused.value)
 
 
 def test_of_one_identity_the_latest_is_read():
     runs = [run("a", identity="x", started="2026-01-02"), run("b", identity="x", started="2026-01-03")]
-    assert one_each("t", {UNIT: runs, ("grokking", 300, 0): [run("c")]}, runs) == ["b", "c"]
+    assert one_each("t", [*runs, replace(run("c"), condition="grokking")], runs) == ["b", "c"]
 
 
 def test_runs_that_differ_are_listed_with_what_decides():

@@ -12,13 +12,13 @@ from paribus.compare.admission import Admitted, looked_through
 from paribus.compare.compare import CHOOSE, Compare
 from paribus.compare.curve_tables import Curves, curve_tables
 from paribus.compare.effects import chosen_epochs
-from paribus.compare.endpoints import Choice, Unread
+from paribus.compare.endpoints import Choice, Unread, readings
 from paribus.compare.families import FAMILY, PRIMARY, adjusted
 from paribus.compare.group_tables import GROUPS as GROUPED
 from paribus.compare.group_tables import cell_table, group_rows, pair_table
 from paribus.compare.group_tests import Growth, Tested, pairs_of, tests_of
 from paribus.compare.honesty import Finding, Grouping, Placed
-from paribus.compare.outcomes import VALUES, Outcome, column, endpoint, metric, readings, value_row
+from paribus.compare.outcomes import VALUES, Outcome, column, endpoint, metric, value_row
 from paribus.compare.planned import PLANNED, planned_lines, planned_table
 from paribus.compare.publication import publication_table
 from paribus.compare.units import Pooled, unit_table
@@ -115,7 +115,7 @@ def _values(
     findings = list(found.findings)
     for outcome in outcomes:
         mine = [each for each in found.placed if each.run.experiment_type == outcome.kind]
-        read, unread = readings(mine, outcome.read)
+        read, unread = readings((each, outcome.read(each.run)) for each in mine)
         rows += [value_row(outcome.name, each, value) for each, value in read]
         for why, n in sorted(unread.items()):
             recorder.warn(f"{counted(n, 'run')} of {outcome.kind} {why} left out.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -13,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare.arms import one_arm
-from paribus.compare.endpoints import Choice
+from paribus.compare.endpoints import Choice, readings
 from paribus.compare.honesty import Placed, in_order
-from paribus.compare.outcomes import VALUES, Points, Value, curve_of, readings, value_row
+from paribus.compare.outcomes import VALUES, Points, Value, curve_of, value_row
 from paribus.compare.quantities import Quantity
 from paribus.compare.values import value_of
 from paribus.errors import ExperimentError
@@ -74,7 +73,7 @@ def curve_tables(
     left_out: list[str] = []
     read: dict[str, Collection[str]] = {}
     for quantity in wanted:
-        found, unread = readings(mine, functools.partial(curve_of, quantity=quantity, choice=choice))
+        found, unread = readings((each, curve_of(each.run, quantity, choice)) for each in mine)
         left_out += [f"{counted(n, 'run')} of {kind} ({why})" for why, n in sorted(unread.items())]
         if mine and not found:
             why = max(unread, key=lambda each: unread[each])

@@ -9,16 +9,19 @@ from typing import Any
 import pandas as pd
 
 from paribus.compare.declared import ENDPOINTS, TYPE_OF
-from paribus.compare.endpoints import Choice, Reading, Unit, Unread, at_epoch, chosen_rows, model_of, read, unit
+from paribus.compare.endpoints import Choice, Reading, Unread, at_epoch, chosen_rows, model_of, read, readings
 from paribus.compare.several import one_each
 from paribus.compare.values import setting_text, value_of
 from paribus.experiments.setup_runs import CollectedRun
+from paribus.results.endpoint import Endpoint
 from paribus.results.words import counted
 
 EFFECT_COLUMNS = (
     "endpoint", "label", "unit", "training", "n_train", "seed", "value", "ci_low", "ci_high", "auroc_change", "epoch",
     "run_id", "identity", "experiment_type", "code_version",
 )  # fmt: skip
+OF_THE_RUN = ("n_train", "seed", "run_id", "identity", "experiment_type", "code_version")
+"""Columns that hold the run's field of that name."""
 ABLATION_COLUMNS = ("training", "n_train", "seed", "epoch", "raw", "ablated", "run_id")
 STEERING_COLUMNS = ("training", "n_train", "seed", "alpha", "accuracy", "run_id")
 SETTINGS = ("experiment.", "data.", "model.")
@@ -62,25 +65,11 @@ def run_effects(
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     for name in endpoints:
-        rows_of: dict[str, dict[str, Any]] = {}
-        sources: dict[Unit, list[CollectedRun]] = {}
-        unread: Counter[str] = Counter()
-        remarks: Counter[str] = Counter()
-        for run in _of_type(runs, TYPE_OF[name]):
-            if run.condition is None:
-                unread["they do not name their training condition"] += 1
-                continue
-            if run.seed is None:
-                unread["they do not name their seed"] += 1
-                continue
-            found = read(ENDPOINTS[name], run, choice)
-            if isinstance(found, Unread):
-                unread[found.reason] += 1
-                continue
-            remarks[found.remark] += 1
-            sources.setdefault(unit(run), []).append(run)
-            rows_of[run.run_id] = _row(name, run, found)
-        chosen = one_each(name, sources, runs)
+        mine = _of_type(runs, TYPE_OF[name])
+        found, unread = readings((run, _read(ENDPOINTS[name], run, choice)) for run in mine)
+        remarks = Counter(reading.remark for _, reading in found)
+        rows_of = {run.run_id: _row(name, run, reading) for run, reading in found}
+        chosen = one_each(name, (run for run, _ in found), runs)
         rows += [rows_of[run_id] for run_id in chosen]
         notes += _mixed_settings(TYPE_OF[name], [run for run in runs if run.run_id in chosen])
         notes += [
@@ -92,6 +81,13 @@ def run_effects(
     ranks = {name: index for index, name in enumerate(endpoints)}
     order = table["endpoint"].map(ranks).astype(float) * 2 + (table["training"] != reference)
     return table.iloc[order.argsort(kind="stable")].reset_index(drop=True), notes
+
+
+def _read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unread:
+    for name, value in (("training condition", run.condition), ("seed", run.seed)):
+        if value is None:
+            return Unread(f"they do not name their {name}")
+    return read(endpoint, run, choice)
 
 
 def as_values(effects: pd.DataFrame) -> pd.DataFrame:
@@ -125,17 +121,12 @@ def _row(name: str, run: CollectedRun, found: Reading) -> dict[str, Any]:
         "label": ENDPOINTS[name].label,
         "unit": ENDPOINTS[name].unit,
         "training": run.condition,
-        "n_train": run.n_train,
-        "seed": run.seed,
         "value": found.value,
         "ci_low": found.low,
         "ci_high": found.high,
         "auroc_change": found.ranking,
         "epoch": found.epoch,
-        "run_id": run.run_id,
-        "identity": run.identity,
-        "experiment_type": run.experiment_type,
-        "code_version": run.code_version,
+        **{field: getattr(run, field) for field in OF_THE_RUN},
     }
 
 
@@ -184,17 +175,14 @@ def _curves(
     runs: Sequence[CollectedRun], experiment_type: str, read: Callable[[CollectedRun], pd.DataFrame | Unread]
 ) -> tuple[list[pd.DataFrame], Counter[str]]:
     """Return the curve of every trained model that has one, and why others have none."""
-    curves: dict[str, pd.DataFrame] = {}
-    sources: dict[Unit, list[CollectedRun]] = {}
-    unread: Counter[str] = Counter()
-    for run in (each for each in _of_type(runs, experiment_type) if each.condition is not None):
-        rows = read(run)
-        if isinstance(rows, Unread):
-            unread[rows.reason] += 1
-            continue
-        curves[run.run_id] = _curve(run, rows)
-        sources.setdefault(unit(run), []).append(run)
-    return [curves[run_id] for run_id in one_each(f"the curve of {experiment_type}", sources, runs)], unread
+    mine = [each for each in _of_type(runs, experiment_type) if each.condition is not None]
+    found, unread = readings((run, read(run)) for run in mine)
+    curves = {
+        run.run_id: rows.assign(training=run.condition, n_train=run.n_train, seed=run.seed, run_id=run.run_id)
+        for run, rows in found
+    }
+    chosen = one_each(f"the curve of {experiment_type}", (run for run, _ in found), runs)
+    return [curves[run_id] for run_id in chosen], unread
 
 
 def described(runs: Sequence[CollectedRun]) -> str:
@@ -220,10 +208,6 @@ def _of_type(runs: Sequence[CollectedRun], experiment_type: str) -> list[Collect
     """Return the runs of a type, the earliest first."""
     mine = [run for run in runs if run.experiment_type == experiment_type]
     return sorted(mine, key=lambda each: each.started_at or "")
-
-
-def _curve(run: CollectedRun, rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(training=run.condition, n_train=run.n_train, seed=run.seed, run_id=run.run_id)
 
 
 def _joined(pieces: list[pd.DataFrame], columns: Sequence[str], x: str) -> pd.DataFrame:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -18,6 +19,8 @@ LAST = ""
 """Choice of a layer: the last one of the table."""
 
 Unit = tuple[Any, Any, Any]
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,23 @@ class Choice:
     at: str
     epoch: Mapping[Hashable, float]
     level: str = ""
+
+
+def readings(tried: Iterable[tuple[Item, Found | Unread]]) -> tuple[list[tuple[Item, Found]], Counter[str]]:
+    """Return what was read, with the run that it was read of, and how many runs have none, by the reason.
+
+    Example:
+        >>> readings([("a", 0.5), ("b", Unread("not measured"))])
+        ([('a', 0.5)], Counter({'not measured': 1}))
+    """
+    found: list[tuple[Item, Found]] = []
+    unread: Counter[str] = Counter()
+    for item, value in tried:
+        if isinstance(value, Unread):
+            unread[value.reason] += 1
+        else:
+            found.append((item, value))
+    return found, unread
 
 
 def unit(run: CollectedRun) -> Unit:

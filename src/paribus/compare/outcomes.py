@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
@@ -63,24 +62,6 @@ class Outcome:
     zero: bool = False
     unit: str = ""
     ranked: bool = False
-
-
-Found = TypeVar("Found")
-
-
-def readings(
-    placed: Sequence[Placed], read: Callable[[CollectedRun], Found | Unread]
-) -> tuple[list[tuple[Placed, Found]], Counter[str]]:
-    """Return what was read of each run that has it, and how many have none, by the reason."""
-    found: list[tuple[Placed, Found]] = []
-    unread: Counter[str] = Counter()
-    for each in placed:
-        value = read(each.run)
-        if isinstance(value, Unread):
-            unread[value.reason] += 1
-        else:
-            found.append((each, value))
-    return found, unread
 
 
 def metric(name: str, kind: str) -> Outcome:

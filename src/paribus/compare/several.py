@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from paribus.compare.endpoints import Unit, unit
 from paribus.compare.values import setting_text, value_of
 from paribus.compare.where import fits
 from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import CollectedRun
 
-Unit = tuple[Any, Any, Any]
 NO_SETTING = ("seed", "model", "model.run", "data", "training", "experiment", "stats", "reuse", "dry_run")
 NO_SETTING_OF = ("tracking.", "device.name", "device.batch_limit")
 """Params that are names or paths: equal measurements may differ in them."""
 MOST_SHOWN = 4
 
 
-def one_each(what: str, found: Mapping[Unit, Sequence[CollectedRun]], runs: Sequence[CollectedRun]) -> list[str]:
+def one_each(what: str, found: Iterable[CollectedRun], runs: Sequence[CollectedRun]) -> list[str]:
     """Return the id of the run to read for every trained model: the only one, or the latest of one identity.
 
     Args:
         what: What is read, for the message.
-        found: The runs that measured it, by trained model.
+        found: The runs that measured it.
         runs: All runs that are compared; a suggested restriction must leave some of every type.
 
     Raises:
         ExperimentError: If two runs of one model differ in a setting; it lists them and restrictions that decide.
     """
-    crowded = {unit: list(several) for unit, several in found.items() if len({_what(run) for run in several}) > 1}
+    by_model: dict[Unit, list[CollectedRun]] = {}
+    for run in found:
+        by_model.setdefault(unit(run), []).append(run)
+    crowded = {model: several for model, several in by_model.items() if len({_what(run) for run in several}) > 1}
     if crowded:
         raise ExperimentError(_refusal(what, crowded, runs))
-    return [max(several, key=lambda run: run.started_at or "").run_id for several in found.values()]
+    return [max(several, key=lambda run: run.started_at or "").run_id for several in by_model.values()]
 
 
 def _what(run: CollectedRun) -> str:
@@ -41,8 +44,7 @@ def _what(run: CollectedRun) -> str:
 def _refusal(what: str, crowded: Mapping[Unit, Sequence[CollectedRun]], runs: Sequence[CollectedRun]) -> str:
     names = differing(crowded)
     shown = []
-    for unit, several in list(crowded.items())[:MOST_SHOWN]:
-        condition, n_train, seed = unit
+    for (condition, n_train, seed), several in list(crowded.items())[:MOST_SHOWN]:
         size = f" n={n_train}" if n_train is not None else ""
         listed = "; ".join(f"run {run.run_id[:8]} ({_settings(run, names)})" for run in several[:MOST_SHOWN])
         shown.append(f"{condition}{size} seed {seed}: {listed}")
