@@ -189,8 +189,7 @@ def _hand_over(
         Table("tests", "Pairs of groups; the floor of p first. See p_adj for the family.", kind, tests, TESTS),
         Table("pairs", "Paired differences of units that both groups have.", kind, pairs),
         Table("planned", "How many units a study would need to decide, per test.", kind, planned, PLANNED),
-        Table("completeness", "What was looked for before comparing, and what was found.", kind,
-              honesty.completeness(findings, experiment.allowed())),
+        honesty.completeness(findings, experiment.allowed()),
         Table("publication", "The comparison as a paper shows it, intervals in brackets.", kind, publication),
     ]  # fmt: skip
     if not tested.looks.empty:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from paribus.arrays import Floats
 from paribus.compare._features_over_models import lines_over_models, over_models
-from paribus.compare._matched_features import Similarities, matched_features
+from paribus.compare._matched_features import matched_features
 from paribus.compare._seen_features import Seen, gathered, mean_of_known
 from paribus.compare.collect import select
 from paribus.compare.compare_features import CompareFeatures
@@ -75,10 +75,11 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
     matrix = np.array([[each.effects.get(edit, math.nan) for edit in edits] for each in seen])
     similar = correlations(matrix, matrix, experiment.least_entries)
     _hand_over(recorder, seen, similar, matrix, level)
-    matched = matched_features(experiment, setup, recorder, seen, Similarities(matrix, similar), selection.runs)
+    matched = matched_features(experiment, setup, recorder, seen, matrix, similar, selection.runs)
     summary = _summary(seen, setup)
     recorder.table(Table("summary", "One row per model.", Evidence.COMPARISON, summary, SUMMARY))
-    factors = _factors(seen)
+    driving = _driving(seen)
+    factors = driving[driving["n_driven"] > 0].reset_index(drop=True)
     says = "One row per model and factor: how many features it drives."
     recorder.table(Table("factors", says, Evidence.COMPARISON, factors, FACTORS))
     if len(factors):
@@ -91,7 +92,7 @@ def run(experiment: CompareFeatures, setup: RunsSetup, recorder: Recorder) -> Ag
         if not math.isnan(row["driven"]):
             ends = float(row["driven_low"]), float(row["driven_high"])
             estimate(recorder, f"driven_{row['model']}", float(row["driven"]), *ends)
-    over = over_models(recorder, setup, seen, summary)
+    over = over_models(recorder, setup, seen, summary, driving)
     return Aggregates(
         n_samples=len(seen),
         n_conditions=len(edits),
@@ -186,19 +187,18 @@ def _summary(seen: Sequence[Seen], setup: RunsSetup) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _factors(seen: Sequence[Seen]) -> pd.DataFrame:
-    """Return how many features of a model each edit drives, most first."""
+def _driving(seen: Sequence[Seen]) -> pd.DataFrame:
+    """Return how many features of a model each edit drives that was tested in it, most first."""
     rows: list[dict[str, Any]] = []
     for model in dict.fromkeys(each.model for each in seen):
         mine = [each for each in seen if each.model == model]
         for edit in sorted({edit for each in mine for edit in each.tested}):
             tested = [each for each in mine if edit in each.tested]
             driven = sum(edit in each.drivers for each in tested)
-            if driven:
-                rows.append(
-                    {"model": model, "factor": edit, "n_driven": driven, "n_tested": len(tested),
-                     "share": driven / len(tested)}
-                )  # fmt: skip
+            rows.append(
+                {"model": model, "factor": edit, "n_driven": driven, "n_tested": len(tested),
+                 "share": driven / len(tested)}
+            )  # fmt: skip
     frame = pd.DataFrame(rows, columns=["model", "factor", "n_driven", "n_tested", "share"])
     return frame.sort_values(["model", "n_driven"], ascending=[True, False], kind="stable").reset_index(drop=True)
 

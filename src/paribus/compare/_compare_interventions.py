@@ -132,12 +132,22 @@ def run(experiment: CompareInterventions, setup: RunsSetup, recorder: Recorder) 
         recorder.warn(line)
     if experiment.primary:
         _primary(experiment, recorder, primary_table(conditions, tests), described(found.runs), spec.confidence, note)
-    _hand_over(recorder, effects, _named(units, outcomes), conditions, tests, factors, curves)
-    beside = (conditions, factors, *erasers)
-    _hand_over_planned(recorder, beside, tests, tested, experiment.reference, spec.confidence)
-    for table in erasers:
-        recorder.table(Table("other_erasers", "Share of the swap effect that other erasers remove.",
-                             Evidence.COMPARISON, table, TESTS))  # fmt: skip
+    kind, seeds = Evidence.COMPARISON, _named(units, outcomes)
+    for table in (
+        Table("run_effects", "One row per run and declared endpoint.", kind, effects, EFFECTS),
+        Table("units", "One row per endpoint, condition and seed.", kind, seeds, UNITS),
+        Table("conditions", "Each endpoint within each condition, over seeds; p against no effect.", kind, conditions,
+              TESTS),
+        Table("tests", "Each condition against the reference, over seeds.", kind, tests, TESTS),
+        *([Table("factors", "Main effects within seed and the other factors.", kind, factors, TESTS)]
+          if len(factors) else []),
+        Table("ablation_curves", "OOD accuracy over epochs, raw and ablated, of every run.", kind, curves[0]),
+        Table("steering_curves", "OOD accuracy over alpha of every run.", kind, curves[1]),
+        *_planned((conditions, factors, *erasers), tests, tested, experiment.reference, spec.confidence),
+        *(Table("other_erasers", "Share of the swap effect that other erasers remove.", kind, table, TESTS)
+          for table in erasers),
+    ):  # fmt: skip
+        recorder.table(table)
     chance = chance_of(found.runs) if experiment.chance is None else experiment.chance
     _figures(experiment, recorder, effects, tests, described(found.runs), chance, spec.confidence, note)
     return _aggregates(experiment, effects, (conditions, tests, factors, *erasers), recorder, spec.confidence)
@@ -188,35 +198,28 @@ def _completeness(experiment: CompareInterventions, found: Admitted, recorder: R
     for finding in found.findings:
         if finding.check in SAID:
             recorder.warn(f"{finding.check}: {finding.text}; admitted.")
-    table = honesty.completeness(found.findings, experiment.allow)
-    says = "What was looked for before comparing, and what was found."
-    recorder.table(Table("completeness", says, Evidence.COMPARISON, table))
+    recorder.table(honesty.completeness(found.findings, experiment.allow))
     # the figure is declared to show endpoints of both kinds of evidence
     shown = [finding for finding in found.findings if finding.check != honesty.EVIDENCE]
     return honesty.admitted_note(shown, experiment.allow)
 
 
-def _hand_over_planned(
-    recorder: Recorder,
-    beside: Sequence[pd.DataFrame],
-    tests: pd.DataFrame,
-    tested: Tested,
-    reference: str,
-    confidence: float,
-) -> None:
-    """Add the paired differences, the planned numbers of seeds and the table for publication."""
+def _planned(
+    beside: Sequence[pd.DataFrame], tests: pd.DataFrame, tested: Tested, reference: str, confidence: float
+) -> list[Table]:
+    """Return the paired differences, the planned numbers of seeds and the table for publication."""
+    kind = Evidence.COMPARISON
     groups = beside[0].rename(columns={"endpoint": "metric", "training": "group", "n_seeds": "n_units"})
     mine = tests.drop(columns="unit").rename(columns={"training": "group"})
     names = {"metric": "endpoint", "group": "training", "unit": "seed"}
     pairs = pair_table(mine, tested.arms).rename(columns=names)
     planned = planned_table(mine, tested.arms, 0.0, confidence, beside).rename(columns=names)
-    for name, says, table, columns in (
-        ("pairs", "Paired differences of seeds that both conditions have.", pairs, {}),
-        ("planned", "How many seeds a study would need to decide, per test.", planned, PLANNED),
-        ("publication", "The comparison as a paper shows it, intervals in brackets.",
-         publication_table(groups, mine, reference, confidence), {}),
-    ):  # fmt: skip
-        recorder.table(Table(name, says, Evidence.COMPARISON, table, columns))
+    shown = publication_table(groups, mine, reference, confidence)
+    return [
+        Table("pairs", "Paired differences of seeds that both conditions have.", kind, pairs),
+        Table("planned", "How many seeds a study would need to decide, per test.", kind, planned, PLANNED),
+        Table("publication", "The comparison as a paper shows it, intervals in brackets.", kind, shown),
+    ]
 
 
 def _reference(experiment: CompareInterventions, effects: pd.DataFrame, recorder: Recorder) -> None:
@@ -347,14 +350,12 @@ def _aggregates(
         lines += [sentences.condition_line(row, confidence) for _, row in conditions.iterrows()]
         lines += [sentences.contrast_line(row, confidence) for _, row in tests.iterrows()]
         lines += [sentences.factor_line(row, confidence) for _, row in factors.iterrows()]
-    judged = [tests.assign(row=tests["training"])]
+    judged = tests.assign(row=tests["training"])
     if experiment.primary:
-        judged = [conditions.assign(row=conditions["training"]), tests.assign(row=differences(tests))]
+        both = pd.concat([conditions.assign(row=conditions["training"]), tests.assign(row=differences(tests))])
+        judged = both[both[FAMILY] == PRIMARY]
     established = [
-        row
-        for table in judged
-        for _, row in table.iterrows()
-        if row.get(FAMILY, PRIMARY) == PRIMARY and sentences.is_established(row, confidence)
+        f"{row['endpoint']}: {row['row']}" for _, row in judged.iterrows() if sentences.is_established(row, confidence)
     ]
     for _, row in tests.iterrows():
         if row["difference"] == row["difference"]:
@@ -366,30 +367,7 @@ def _aggregates(
             "summary": lines,
             "n_seeds": {str(c): int(rows["seed"].nunique()) for c, rows in effects.groupby("training")},
             "n_established": len(established),
-            "established": [f"{row['endpoint']}: {row['row']}" for row in established],
+            "established": established,
             "smallest_p": None if tests["smallest_p"].isna().all() else float(tests["smallest_p"].min()),
         },
     )
-
-
-def _hand_over(
-    recorder: Recorder,
-    effects: pd.DataFrame,
-    units: pd.DataFrame,
-    conditions: pd.DataFrame,
-    tests: pd.DataFrame,
-    factors: pd.DataFrame,
-    curves: tuple[pd.DataFrame, pd.DataFrame],
-) -> None:
-    kind = Evidence.COMPARISON
-    recorder.table(Table("run_effects", "One row per run and declared endpoint.", kind, effects, EFFECTS))
-    recorder.table(Table("units", "One row per endpoint, condition and seed.", kind, units, UNITS))
-    within = "Each endpoint within each condition, over seeds; p against no effect."
-    recorder.table(Table("conditions", within, kind, conditions, TESTS))
-    recorder.table(Table("tests", "Each condition against the reference, over seeds.", kind, tests, TESTS))
-    if not factors.empty:
-        recorder.table(Table("factors", "Main effects within seed and the other factors.", kind, factors, TESTS))
-    recorder.table(
-        Table("ablation_curves", "OOD accuracy over epochs, raw and ablated, of every run.", kind, curves[0])
-    )
-    recorder.table(Table("steering_curves", "OOD accuracy over alpha of every run.", kind, curves[1]))

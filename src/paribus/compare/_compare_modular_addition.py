@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from paribus.compare.compare_modular_addition import (
 from paribus.compare.endpoints import Unread, chosen_rows
 from paribus.compare.families import adjusted
 from paribus.compare.group_tables import group_rows
-from paribus.compare.group_tests import Ranked, pairs_of, tests_of
+from paribus.compare.group_tests import pairs_of, tests_of
 from paribus.compare.honesty import Grouping
 from paribus.compare.outcomes import Outcome
 from paribus.compare.several import differing
@@ -136,7 +137,7 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
         _check_horizons(experiment, arms.outcomes)
     rng, spec = setup.rng("compare"), setup.stats
     summary = _summary(experiment, arms, names, spec, rng)
-    ranked = {name: _ranked_by(arms, name, spec, rng) for name in LATENESS}
+    ranked = {name: functools.partial(_ranked, arms, name, spec, rng) for name in LATENESS}
     outcomes = {name: OUTCOME[name] for name in experiment.endpoints}
     tested = tests_of(arms.read, outcomes, pairs, setup=setup, rng=rng, names=NAMES, otherwise=ranked)
     if tested.remarks and experiment.missing_units == "refuse":
@@ -145,7 +146,10 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
         recorder.warn(line)
     (tests,) = adjusted([tested.rows], experiment.primary, confidence=spec.confidence)
     tests = tests.drop(columns="unit").rename(columns={"training": "arm"})
-    note = _completeness(experiment, found, recorder)
+    for finding in found.findings:
+        recorder.warn(f"{finding.check}: {finding.text}; admitted.")
+    recorder.table(honesty.completeness(found.findings, experiment.allow))
+    note = honesty.admitted_note(found.findings, experiment.allow)
     named = ", ".join(name.rpartition(".")[2] for name in experiment.group_by)
     _report(recorder, arms, summary, tests, spec.confidence, named, note)
     lines = _sentences(summary, tests, spec.confidence)
@@ -156,16 +160,6 @@ def run(experiment: CompareModularAddition, setup: RunsSetup, recorder: Recorder
         n_conditions=len(names),
         custom=sentences.judged(lines, primary, tests, spec.confidence),
     )
-
-
-def _completeness(experiment: CompareModularAddition, found: Admitted, recorder: Recorder) -> str:
-    """Add the table of checks and findings, and return the note that figures carry about them."""
-    for finding in found.findings:
-        recorder.warn(f"{finding.check}: {finding.text}; admitted.")
-    table = honesty.completeness(found.findings, experiment.allow)
-    says = "What was looked for before comparing, and what was found."
-    recorder.table(Table("completeness", says, Evidence.COMPARISON, table))
-    return honesty.admitted_note(found.findings, experiment.allow)
 
 
 def _arms(experiment: CompareModularAddition, found: Admitted, recorder: Recorder) -> _Arms:
@@ -305,11 +299,8 @@ def _summary(
 
 def _median(times: Any) -> float:
     """Return the median with censored times last; NaN if it is itself censored."""
-    if not len(times):
-        return math.nan
-    ordered = np.sort(np.asarray(times, dtype=np.float64))
-    middle = ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1]
-    return float(middle.mean()) if np.isfinite(middle).all() else math.nan
+    middle = float(np.median(times)) if len(times) else math.nan
+    return middle if math.isfinite(middle) else math.nan
 
 
 def _wilson(yes: float, n: int, confidence: float) -> tuple[float, float, str]:
@@ -319,19 +310,9 @@ def _wilson(yes: float, n: int, confidence: float) -> tuple[float, float, str]:
     return float(around.low), float(around.high), "wilson"
 
 
-def _ranked_by(arms: _Arms, endpoint: str, spec: StatsSpec, rng: np.random.Generator) -> Ranked:
-    """Return the comparison of two arms by ranks of times."""
-
-    def compared(arm: str, reference: str) -> tuple[ArmComparison, dict[str, float]]:
-        found, later = _ranked(arms, endpoint, arm, reference, spec, rng)
-        return found, {"p_later": later}
-
-    return compared
-
-
 def _ranked(
-    arms: _Arms, endpoint: str, arm: str, reference: str, spec: StatsSpec, rng: np.random.Generator
-) -> tuple[ArmComparison, float]:
+    arms: _Arms, endpoint: str, spec: StatsSpec, rng: np.random.Generator, arm: str, reference: str
+) -> tuple[ArmComparison, dict[str, float]]:
     """Compare times of two arms by ranks; a run that never learned its training pairs has no delay."""
     (a, censored_a), (b, censored_b) = arms.times(endpoint, arm), arms.times(endpoint, reference)
     none = ArmComparison(
@@ -339,18 +320,16 @@ def _ranked(
         intervals=lambda _: RANKS,
     )  # fmt: skip
     if min(len(a), len(b)) < 1 or len(a) + len(b) < 3:
-        return none, math.nan
+        return none, {"p_later": math.nan}
     found = gehan(a, b, censored_a, censored_b, rng=rng, n_permutations=spec.n_permutations)
-    return replace(none, smallest_p=found.smallest_p, design=found.test, p=found.p), found.statistic
+    return replace(none, smallest_p=found.smallest_p, design=found.test, p=found.p), {"p_later": found.statistic}
 
 
 def _lost(arms: _Arms, endpoint: str, names: Sequence[str]) -> str:
-    lost = [f"{n} of {arm}" for arm in names if (n := _n_lost(arms, endpoint, arm))]
-    return f"without a time: {', '.join(lost)}" if lost else ""
-
-
-def _n_lost(arms: _Arms, endpoint: str, arm: str) -> int:
-    return int((arms.outcomes["arm"] == arm).sum()) - len(arms.times(endpoint, arm)[0])
+    """Return how many trainings of each arm have no time, in words; empty where all have one."""
+    lost = {arm: int((arms.outcomes["arm"] == arm).sum()) - len(arms.times(endpoint, arm)[0]) for arm in names}
+    said = ", ".join(f"{n} of {arm}" for arm, n in lost.items() if n)
+    return f"without a time: {said}" if said else ""
 
 
 def _report(
@@ -415,13 +394,9 @@ def _time_line(row: pd.Series[Any]) -> str:
 
 
 def _later_line(row: pd.Series[Any], confidence: float) -> str:
-    small = sentences.is_established(row, confidence)
-    if row["family"] == "primary":
-        verdict = "established" if small else "not established after adjustment"
-    else:
-        verdict = "stands out" if small else "does not stand out after adjustment"
+    flag = f" Runs {row['flag']}." if row["flag"] else ""
     return (
         f"{row['training']} against {row['reference']}, {row['label']}: later in {100 * float(row['p_later']):.0f} % "
         f"of pairs of runs, ties half ({sentences.p_text(float(row['p']))}; adjusted "
-        f"{sentences.p_text(float(row['p_adj']))}): {verdict}." + (f" Runs {row['flag']}." if row["flag"] else "")
+        f"{sentences.p_text(float(row['p_adj']))}): {sentences.verdict(row, confidence)}.{flag}"
     )

@@ -48,8 +48,18 @@ QUANTITIES = {
 }
 
 
-def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summary: pd.DataFrame) -> pd.DataFrame:
-    """Add the tables of variation over models of one condition; none where there is one model."""
+def over_models(
+    recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summary: pd.DataFrame, driving: pd.DataFrame
+) -> pd.DataFrame:
+    """Add the tables of variation over models of one condition; none where there is one model.
+
+    Args:
+        recorder: Where the tables go.
+        setup: Settings of the statistics.
+        seen: The features.
+        summary: One row per model.
+        driving: One row per model and factor that was tested in it, with the share of features that it drives.
+    """
     condition = {each.model: each.condition for each in seen}
     rows: list[dict[str, Any]] = []
     by_factor: list[dict[str, Any]] = []
@@ -57,7 +67,8 @@ def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summ
         models = [model for model, own in condition.items() if own == name]
         if len(models) < 2:
             continue
-        shares_of = _profiles(seen, models)
+        by_factor_of = driving[driving["model"].isin(models)].set_index("model").groupby("factor")["share"]
+        shares_of = pd.DataFrame(dict(iter(by_factor_of)), index=models)
         own = summary.set_index("model").loc[models]
         values = {column: own[column].to_numpy(float) for column in QUANTITIES if column in own}
         values["profile_r"] = _profile_r(shares_of)
@@ -86,17 +97,6 @@ def over_models(recorder: Recorder, setup: RunsSetup, seen: Sequence[Seen], summ
         kept = beside.reset_index(drop=True)
         recorder.table(Table("factors_over_models", says, Evidence.COMPARISON, kept, FACTORS_OVER_MODELS))
     return frame
-
-
-def _profiles(seen: Sequence[Seen], models: Sequence[str]) -> pd.DataFrame:
-    """Return the share of features that each factor drives: a row per model, a column per factor tested in any."""
-    found: dict[str, dict[str, float]] = {}
-    for model in models:
-        mine = [each for each in seen if each.model == model]
-        for factor in {edit for each in mine for edit in each.tested}:
-            tested = [each for each in mine if factor in each.tested]
-            found.setdefault(factor, {})[model] = sum(factor in each.drivers for each in tested) / len(tested)
-    return pd.DataFrame({factor: found[factor] for factor in sorted(found)}, index=list(models))
 
 
 def _profile_r(profiles: pd.DataFrame) -> Floats:

@@ -49,19 +49,6 @@ BY_EFFECTS: tuple[str, ...] = ("r", "mutual", "shared_drivers")
 
 
 @dataclass(frozen=True)
-class Similarities:
-    """Similarity of all features.
-
-    Attributes:
-        effects: Effect of every edit on every feature, NaN where it was not measured [features, edits].
-        similar: Correlations of these [features, features].
-    """
-
-    effects: Floats
-    similar: Floats
-
-
-@dataclass(frozen=True)
 class Pairs:
     """Features of two models that are matched.
 
@@ -87,30 +74,40 @@ def matched_features(
     setup: RunsSetup,
     recorder: Recorder,
     seen: Sequence[Seen],
-    similarities: Similarities,
+    effects: Floats,
+    similar: Floats,
     runs: Sequence[CollectedRun],
 ) -> pd.DataFrame:
     """Match the features of every two models; add the tables ``matches`` and ``matched``, and return the latter.
+
+    Args:
+        experiment: How features are matched.
+        setup: Randomness of the null.
+        recorder: Where the tables go.
+        seen: The features.
+        effects: Effect of every edit on every feature, NaN where it was not measured [features, edits].
+        similar: Correlations of these [features, features].
+        runs: All runs, among them those that matched latents.
 
     Raises:
         ExperimentError: If matches are to be taken from runs of match_features, and there is none on two of the models.
     """
     if experiment.match_by == EFFECTS:
-        found = list(_by_effects(experiment, setup, seen, similarities))
+        found = list(_by_effects(experiment, setup, seen, effects, similar))
         columns, meanings = BY_EFFECTS, MATCHED
         matches = "One row per feature of a model and the one of another that it is matched with."
         totals = "One row per two models: how alike matched features are, beside vectors with their entries exchanged."
     else:
-        found = _as_tracked(experiment, setup, recorder, seen, similarities.similar, runs)
+        found = _as_tracked(experiment, setup, recorder, seen, similar, runs)
         columns, meanings = tuple(MATCHES), AS_TRACKED
         matches = f"One row per two latents that {MATCHING} matched by {experiment.match_by}, both with effects here."
         totals = (
             "One row per two models: how alike the same edits move matched features, beside these paired at random."
         )
-    rows = [row for pairs in found for row in _rows(pairs, seen, similarities.similar)]
+    rows = [row for pairs in found for row in _rows(pairs, seen, similar)]
     frame = pd.DataFrame(rows, columns=[*BOTH, *columns])
     recorder.table(Table("matches", matches, Evidence.COMPARISON, frame, MATCHES))
-    of_models = [_total(pairs, similarities.similar) for pairs in found if len(pairs.first)]
+    of_models = [_total(pairs, similar) for pairs in found if len(pairs.first)]
     frame = pd.DataFrame(of_models, columns=["model_a", "model_b", *MATCHED])
     recorder.table(Table("matched", totals, Evidence.COMPARISON, frame, meanings))
     return frame
@@ -144,15 +141,15 @@ def _total(pairs: Pairs, similar: Floats) -> dict[str, Any]:
 
 
 def _by_effects(
-    experiment: CompareFeatures, setup: RunsSetup, seen: Sequence[Seen], similarities: Similarities
+    experiment: CompareFeatures, setup: RunsSetup, seen: Sequence[Seen], effects: Floats, similar: Floats
 ) -> Iterator[Pairs]:
     """Yield the matches of every two models by the correlation of their effects; null: entries exchanged."""
     models = list(dict.fromkeys(each.model for each in seen))
     of = {model: np.array([i for i, each in enumerate(seen) if each.model == model]) for model in models}
     alike = functools.partial(correlations, least=experiment.least_entries)
     for one, other in itertools.combinations(models, 2):
-        found = match(similarities.similar[np.ix_(of[one], of[other])])
-        a, b = similarities.effects[of[one]], similarities.effects[of[other]]
+        found = match(similar[np.ix_(of[one], of[other])])
+        a, b = effects[of[one]], effects[of[other]]
         common = np.isfinite(a).all(0) & np.isfinite(b).all(0)
         drawn = np.full(1, math.nan)
         if len(found.value) and experiment.n_null and common.sum() >= experiment.least_entries:

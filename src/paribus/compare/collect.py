@@ -48,7 +48,7 @@ def select(
         where: Conditions that a run must fulfil (see :mod:`paribus.compare.where`).
     """
     known = [run for run in candidates(runs, experiment_types) if fits(run, where)]
-    notes = [*_unfinished(known)]
+    notes = _unfinished(known)
     finished = [run for run in known if run.status == FINISHED]
     unique, repeated = _latest(finished)
     if repeated:
@@ -119,7 +119,7 @@ def _conditions(runs: Sequence[CollectedRun]) -> str:
 def _latest(runs: Sequence[CollectedRun]) -> tuple[list[CollectedRun], int]:
     best: dict[str, CollectedRun] = {}
     for run in sorted(runs, key=lambda each: each.started_at or ""):
-        best[run.identity or run.run_id] = run
+        best[run.identity] = run
     return list(best.values()), len(runs) - len(best)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from paribus.config.science import apart
 from paribus.results.difference import numbers
-from paribus.results.nested import ABSENT, Change, alike, changes
+from paribus.results.nested import ABSENT, Change, alike, changes, flat
 from paribus.tracking.changes import MACHINE
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def diff(before: Sequence[Result], after: Sequence[Result]) -> dict[str, list[Ch
         if alone:
             found[section] = list(changes(first[0][section], second[0][section], same=alike))
         else:
-            groups = ([flat(one[section]) for one in side] for side in (first, second))
+            groups = ([dict(flat(one[section])) for one in side] for side in (first, second))
             found[section] = list(_between(*groups, means=section == "results"))
     return found
 
@@ -125,17 +125,3 @@ def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
         if not any(alike(value, known) for known in found):
             found.append(value)
     return tuple(found)
-
-
-def flat(node: Mapping[str, Any], place: str = "") -> dict[str, Any]:
-    """Return the leaves of a nested value by dotted key.
-
-    Example:
-        >>> flat({"a": {"b": 1}, "c": [2]})
-        {'a.b': 1, 'c': [2]}
-    """
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        name = f"{place}.{key}" if place else str(key)
-        found |= flat(value, name) if isinstance(value, Mapping) and value else {name: value}
-    return found

@@ -29,7 +29,10 @@ def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence:
         confidence: Of the intervals.
         note: Note on admitted findings, shown on every figure.
     """
-    of_all = {**({"note": note} if note else {}), "names": labels(experiment, tables["units"])}
+    of_all = {
+        **({"note": note} if note else {}),
+        "names": {**_labels(experiment), **_units(experiment, tables["units"])},
+    }
     drawn = [_by_group(experiment, confidence)] if len(tables["units"]) else []
     tests = tables["tests"]
     if len(tests) and tests["ci_low"].notna().any():
@@ -45,15 +48,18 @@ def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence:
     return [replace(figure, options={**figure.options, **of_all}) for figure in drawn]
 
 
-def labels(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
-    """Return the labels in figures of endpoints, table columns, curves and plain-number units."""
+def _labels(experiment: Compare) -> dict[str, str]:
+    """Return the labels of table columns, curves and endpoints."""
     found = {quantity.text: quantity.label for quantity in (*experiment.numbers(), *experiment.whole_curves())}
-    found |= {name: ENDPOINTS[name].label for name in experiment.endpoints}
-    if len(experiment.unit) == 1:
-        name = _params(experiment.unit).replace("_", " ")
-        numbers = (str(unit) for unit in pd.unique(units["unit"]) if str(unit).isdigit())
-        found |= {unit: f"{name} {unit}" for unit in numbers}
-    return found
+    return found | {name: ENDPOINTS[name].label for name in experiment.endpoints}
+
+
+def _units(experiment: Compare, units: pd.DataFrame) -> dict[str, str]:
+    """Return the labels of units that are plain numbers."""
+    if len(experiment.unit) > 1:
+        return {}
+    name = _params(experiment.unit).replace("_", " ")
+    return {str(unit): f"{name} {unit}" for unit in pd.unique(units["unit"]) if str(unit).isdigit()}
 
 
 def _by_group(experiment: Compare, confidence: float) -> Figure:
@@ -134,10 +140,8 @@ def _multiples(experiment: Compare) -> Figure:
 
 
 def _named(experiment: Compare) -> str:
-    names = {name: ENDPOINTS[name].label for name in experiment.endpoints}
-    names |= {quantity.text: quantity.label for quantity in experiment.numbers()}
-    shown = [names.get(name, name) for name in experiment.named()]
-    return ", ".join([*shown, *([_curves_named(experiment)] if experiment.curves else [])])
+    names = _labels(experiment)
+    return ", ".join(names.get(name, name) for name in experiment.compared())
 
 
 def _curves_named(experiment: Compare) -> str:
@@ -145,8 +149,7 @@ def _curves_named(experiment: Compare) -> str:
 
 
 def _levels(experiment: Compare) -> str:
-    names = dict.fromkeys(text.partition(":")[2].partition("@")[0].replace("_", " ") for text in experiment.curves)
-    return " / ".join(names)
+    return " / ".join(dict.fromkeys(quantity.level.replace("_", " ") for quantity in experiment.whole_curves()))
 
 
 def _params(names: Sequence[str]) -> str:

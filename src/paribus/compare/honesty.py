@@ -14,6 +14,8 @@ from paribus.compare.values import setting_text, value_of
 from paribus.compare.where import read
 from paribus.errors import ExperimentError
 from paribus.experiments.setup_runs import FINISHED, CollectedRun
+from paribus.results.evidence import Evidence
+from paribus.results.schema import Table
 
 MISSING, DUPLICATES, POOLED, CODE = "missing_replicates", "duplicates", "pooled_runs", "mixed_code"
 DATA, MODELS, EVIDENCE = "mixed_data", "mixed_models", "mixed_evidence"
@@ -142,8 +144,17 @@ def admit(owner: str, found: Sequence[Finding], allowed: Collection[str]) -> Non
     Raises:
         ExperimentError: If there is any; the message lists all, with the override.
     """
-    if against := refused(found, allowed):
-        raise ExperimentError(f"{owner}: {against}")
+    against = [each for each in found if each.check not in allowed]
+    if not against:
+        return
+    names = list(dict.fromkeys(each.check for each in against))
+    texts = [f"{name}: {_some([each.text for each in against if each.check == name], 3, '; ')}" for name in names]
+    admitted = [name for name in CHECKS if name in names or name in allowed]
+    hint = " Restrict with experiment.where, or name what differs in experiment.group_by." if POOLED in names else ""
+    raise ExperimentError(
+        f"{owner}: {' | '.join(texts)}.{hint} To compare all the same, which is then written on the figures: "
+        f"experiment.allow=[{','.join(admitted)}]"
+    )
 
 
 def refuse_mixed_code(owner: str, found: Sequence[Finding], setting: str) -> None:
@@ -157,29 +168,15 @@ def refuse_mixed_code(owner: str, found: Sequence[Finding], setting: str) -> Non
         raise ExperimentError(f"{owner}: {codes[0]}; mixed_code=flag compares them anyway")
 
 
-def completeness(found: Sequence[Finding], allowed: Collection[str]) -> pd.DataFrame:
-    """Return one row per check: what it looks for, its finding, and whether that was admitted."""
+def completeness(found: Sequence[Finding], allowed: Collection[str]) -> Table:
+    """Return a table with one row per check: what it looks for, its finding, and whether that was admitted."""
     rows = []
     for check, meaning in CHECKS.items():
         texts = [each.text for each in found if each.check == check]
         rows.append({"check": check, "n_found": len(texts), "found": "; ".join(texts),
                      "admitted": bool(texts) and check in allowed, "meaning": meaning})  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def refused(found: Sequence[Finding], allowed: Collection[str]) -> str:
-    """Return the message that refuses findings that are not admitted, with the override; empty if there are none."""
-    against = [each for each in found if each.check not in allowed]
-    if not against:
-        return ""
-    names = list(dict.fromkeys(each.check for each in against))
-    texts = [f"{name}: {_some([each.text for each in against if each.check == name], 3, '; ')}" for name in names]
-    admitted = [name for name in CHECKS if name in names or name in allowed]
-    hint = " Restrict with experiment.where, or name what differs in experiment.group_by." if POOLED in names else ""
-    return (
-        f"{' | '.join(texts)}.{hint} To compare all the same, which is then written on the figures: "
-        f"experiment.allow=[{','.join(admitted)}]"
-    )
+    says = "What was looked for before comparing, and what was found."
+    return Table("completeness", says, Evidence.COMPARISON, pd.DataFrame(rows))
 
 
 def admitted_note(found: Sequence[Finding], allowed: Collection[str]) -> str:
@@ -256,7 +253,7 @@ def digest_of(run: CollectedRun, name: str) -> str | None:
 def _duplicates(runs: Sequence[CollectedRun]) -> list[str]:
     by_identity: dict[tuple[str, str], list[CollectedRun]] = defaultdict(list)
     for run in runs:
-        if run.status == FINISHED and run.identity:
+        if run.status == FINISHED:
             by_identity[run.experiment_type, run.identity].append(run)
     several = [each for each in by_identity.values() if len(each) > 1]
     if not several:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,9 +61,11 @@ class KeptRuns(SubjectPlugin):
         return RunsSetup(**asked.basics, runs=collect(asked.store, asked.runs))
 
     def made_from(self, asked: Asked) -> MadeFrom:
-        """Return the finished runs that a comparison would be made from."""
-        found = finished(asked.store, asked.runs)
-        return MadeFrom(runs_digest(found.ids), asked.runs or found.top)
+        """Return a digest of the finished runs that a comparison would be made from, and the outermost of them."""
+        kept = {run.run_id: run for run in asked.store.runs()}
+        found = [run.run_id for run in collect(asked.store, asked.runs) if run.status == FINISHED]
+        outermost = tuple(dict.fromkeys(_top(run_id, kept) for run_id in found))
+        return MadeFrom(digest({"runs": sorted(found)}), asked.runs or outermost)
 
 
 RUNS = KeptRuns()
@@ -82,7 +84,7 @@ def collect(store: Store, among: Iterable[str] = ()) -> list[CollectedRun]:
     kept = {run.run_id: run for run in reversed(store.runs())}
     ids = _among(store, kept, tuple(among))
     return [
-        collected(store, run, kept.get)
+        _collected(store, run, kept)
         for run in kept.values()
         if run.tags.get("evidence") not in NOT_COMPARED and (ids is None or run.run_id in ids)
     ]
@@ -103,47 +105,22 @@ def _among(store: Store, kept: Mapping[str, KeptRun], named: tuple[str, ...]) ->
     return found
 
 
-@dataclass(frozen=True)
-class Finished:
-    """The finished runs that a comparison is made from.
-
-    Attributes:
-        ids: Their ids, sorted.
-        top: Their outermost runs: those that they are nested in, or themselves.
-    """
-
-    ids: tuple[str, ...]
-    top: tuple[str, ...]
-
-
-def finished(store: Store, among: Iterable[str] = ()) -> Finished:
-    """Return the finished runs that a comparison would be made from; ``among`` as for :func:`collect`."""
-    kept = {run.run_id: run for run in reversed(store.runs())}
-    found = [run.run_id for run in collect(store, among) if run.status == FINISHED]
-    return Finished(tuple(sorted(found)), tuple(dict.fromkeys(_top(run_id, kept) for run_id in found)))
-
-
 def _top(run_id: str, kept: Mapping[str, KeptRun]) -> str:
     while (parent := kept[run_id].parent) in kept:
         run_id = str(parent)
     return run_id
 
 
-def runs_digest(finished: Iterable[str]) -> str:
-    """Return a digest of the finished runs that a comparison is made from."""
-    return digest({"runs": list(finished)})
-
-
-def collected(store: Store, run: KeptRun, known: Callable[[str], KeptRun | None] = lambda run_id: None) -> CollectedRun:
+def _collected(store: Store, run: KeptRun, kept: Mapping[str, KeptRun]) -> CollectedRun:
     """Return a kept run as a run of a comparison.
 
     Args:
         store: Where it is kept.
         run: The run.
-        known: Returns another run of the study by its id, for values that a run takes from its model's training.
+        kept: The runs of the study by their ids, for values that a run takes from its model's training.
     """
     model = run.tags.get("model_run")
-    trained = known(model) if model else None
+    trained = kept.get(model) if model else None
     size: Any = run.tags.get("n_train")
     if size is None:
         size = trained.tags.get("n_train") if trained is not None else run.params.get("data.n_train")

@@ -16,7 +16,6 @@ from paribus.stats.intervals import NONE
 DESIGNS = {
     "paired_sign_flip": "same {} in both arms, paired sign-flip",
     "label_permutation": "different {}, permutation of labels",
-    "mann_whitney": "different {}, Mann-Whitney",
     "gehan": "times, ranks with censored ones above what they outlast",
     "fisher": "yes/no, Fisher's exact test",
     "declared_looks": "same {} in both arms, sign-flip at declared looks",
@@ -100,7 +99,7 @@ def reach(tests: pd.DataFrame, confidence: float, units: str = "seeds") -> list[
         floor, adjusted = float(rows["smallest_p"].min()), float(rows["smallest_p_adj"].min())
         text = (
             f"Smallest p that {n} against {m} {units} can reach "
-            f"({DESIGNS.get(str(design), str(design)).format(units)}): {floor:.3g}; "
+            f"({DESIGNS[str(design)].format(units)}): {floor:.3g}; "
             f"after Holm over {counted(len(tested), 'test')} {adjusted:.3g}."
         )
         if adjusted > 1 - confidence + ROUNDING:
@@ -132,7 +131,7 @@ def contrast_line(row: pd.Series[Any], confidence: float, units: str = "seeds") 
     text += f"Hedges g {g:.2f}; ".replace("-", "−") if not math.isnan(g) else ""
     text += f"{p_text(float(row['p']))}; {_adjusted(row, confidence)})"
     return (
-        f"{text}: {_verdict(row, confidence)}."
+        f"{text}: {verdict(row, confidence)}."
         + _threshold(row, confidence, moves=is_established(row, confidence))
         + (f" {units.capitalize()} {row['flag']}." if row["flag"] else "")
     )
@@ -145,10 +144,10 @@ def factor_line(row: pd.Series[Any], confidence: float) -> str:
         return f"{text}no complete pairs."
     text += f"{_amount(float(row['effect']), row, True)} over {counted(int(row['n_pairs']), 'pair')} "
     text += f"({interval(row, confidence, signed=True)}; {p_text(float(row['p']))}; {_adjusted(row, confidence)}): "
-    return f"{text}{_verdict(row, confidence)}."
+    return f"{text}{verdict(row, confidence)}."
 
 
-def _verdict(row: pd.Series[Any], confidence: float) -> str:
+def verdict(row: pd.Series[Any], confidence: float) -> str:
     """Return the verdict on a test; an exploratory one establishes nothing."""
     small = is_established(row, confidence)
     if row.get(FAMILY) == EXPLORATORY:

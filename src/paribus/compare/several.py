@@ -31,14 +31,10 @@ def one_each(what: str, found: Iterable[CollectedRun], runs: Sequence[CollectedR
     by_model: dict[Unit, list[CollectedRun]] = {}
     for run in found:
         by_model.setdefault(unit(run), []).append(run)
-    crowded = {model: several for model, several in by_model.items() if len({_what(run) for run in several}) > 1}
+    crowded = {model: several for model, several in by_model.items() if len({run.identity for run in several}) > 1}
     if crowded:
         raise ExperimentError(_refusal(what, crowded, runs))
     return [max(several, key=lambda run: run.started_at or "").run_id for several in by_model.values()]
-
-
-def _what(run: CollectedRun) -> str:
-    return run.identity or run.run_id
 
 
 def _refusal(what: str, crowded: Mapping[Unit, Sequence[CollectedRun]], runs: Sequence[CollectedRun]) -> str:
@@ -83,7 +79,7 @@ def _offers(
         where = [f"{name}={value}"]
         left = [run for run in runs if fits(run, where)]
         ids = {run.run_id for run in left}
-        alone = all(len({_what(run) for run in several if run.run_id in ids}) == 1 for several in crowded.values())
+        alone = all(len({run.identity for run in several if run.run_id in ids}) == 1 for several in crowded.values())
         if alone and {run.experiment_type for run in left} == kinds:
             offers.append(f"experiment.where=[{where[0]}]")
     return offers[:3] or [

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from paribus.report._values import escape, flat, is_missing, is_number, short
+from paribus.report._values import escape, is_missing, is_number, short
 from paribus.results.estimates import Estimate
+from paribus.results.nested import flat
 from paribus.results.schema import Diagnostics, Figure, Table
 
 MAX_ROWS = 600

@@ -1,11 +1,11 @@
-"""Values as text for the page: short numbers, escaped strings, flattened mappings."""
+"""Values as text for the page: short numbers, escaped strings."""
 
 from __future__ import annotations
 
 import html
 import math
 import numbers
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 NOTHING = "–"
@@ -68,13 +68,3 @@ def _number(value: Any) -> str:
     if number.is_integer() and abs(number) < 1e6:
         return str(int(number)).replace("-", "−")
     return f"{number:.4g}".replace("-", "−")
-
-
-def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested mappings as dotted names and values; an empty mapping is a leaf."""
-    for key, value in mapping.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{name}.")
-        else:
-            yield name, value

@@ -96,6 +96,21 @@ def changes(before: Any, after: Any, place: str = "", *, same: Callable[[Any, An
         yield Change(place, before, after)
 
 
+def flat(node: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of a nested value with their dotted names; an empty mapping is a leaf.
+
+    Example:
+        >>> dict(flat({"a": {"b": 1}, "c": [2], "d": {}}))
+        {'a.b': 1, 'c': [2], 'd': {}}
+    """
+    for key, value in node.items():
+        inner = f"{place}.{key}" if place else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, inner)
+        else:
+            yield inner, value
+
+
 def shown(value: Any, most: int = 100) -> str:
     """Return a value as one line that is not too long."""
     text = " ".join(str(value).split())
