@@ -34,7 +34,7 @@ class FeatureSurvey(Experiment):
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     subject: ClassVar[str] = "builds"
     subjects: ClassVar[tuple[str, ...]] = (ANY,)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ranks all latents of an autoencoder, or units, and chooses those that a study works on."
     work: ClassVar[str] = "paribus.experiments.builds.feature_survey.work"
     work_elsewhere: ClassVar[str] = "paribus.experiments.any.feature_survey.work"

@@ -204,12 +204,24 @@ class Readable:
             )
         if site is None and len(self.autoencoders) > 1:
             raise ConfigError(f"feature.site: say which autoencoder is meant: {', '.join(self.autoencoders)}")
-        where = next(iter(self.autoencoders)) if site is None else site
-        if where not in self.autoencoders:  # "layer2" is the output of layer2
-            where = next((at for at in self.autoencoders if at and Site.parse(at) == Site.parse(where)), where)
-        if where not in self.autoencoders:
-            raise ConfigError(f"feature.site={where}: no autoencoder reads there; {nearest(where, self.autoencoders)}")
+        where = next(iter(self.autoencoders)) if site is None else self.own_site(site)
+        if where is None:
+            raise ConfigError(
+                f"feature.site={site}: no autoencoder reads there; {nearest(str(site), self.autoencoders)}"
+            )
         return where, self.autoencoders[where]
+
+    def own_site(self, site: str) -> str | None:
+        """Return the site of the network's own autoencoder at a place, as it is kept; None where none reads there.
+
+        The place may be said in other words: ``layer2`` is ``layer2.output``.
+
+        Raises:
+            ConfigError: If the text is no place.
+        """
+        if site in self.autoencoders:
+            return site
+        return next((at for at in self.autoencoders if at and Site.parse(at) == Site.parse(site)), None)
 
     def _from_file(self, path: str, site: str | None, clamp: float | None) -> tuple[str, SparseAutoencoder]:
         where = self._site_of(path, site)

@@ -12,6 +12,10 @@ import torch
 from torch import nn
 
 from paribus.errors import ConfigError, ExperimentError
+from paribus.experiments.any._features import surveyed as features_of
+from paribus.experiments.any.match_features.sides import sides_of
+from paribus.experiments.any.match_features.spec import MatchFeatures
+from paribus.experiments.any.scan_features.spec import ScanFeatures
 from paribus.experiments.base import perform
 from paribus.experiments.feature_survey import FeatureSurvey
 from paribus.experiments.recording import MemoryRecorder
@@ -217,3 +221,17 @@ def test_fields_of_other_data_are_refused_before_a_model_is_trained(words, messa
 
     with pytest.raises(ConfigError, match=message):
         paribus.run(["experiment=feature_survey", *words, "dry_run=true", "tracking=off"])
+
+
+@pytest.mark.parametrize(("kept", "said"), [("gate.output", "gate"), ("gate", "gate.output"), ("gate", "gate")])
+def test_a_place_in_other_words_still_means_its_autoencoder(kept, said):
+    """Not units without a word: train_sae keeps an autoencoder of ``gate`` as one of ``gate.output``."""
+    setup = setup_of(Net(), contexts())
+    setup.parts[kept] = identity_autoencoder(12, torch.full((12,), 9.0))
+    for experiment in (FeatureSurvey(place=said), ScanFeatures(place=said)):
+        found = features_of(experiment, setup, setup.executor())
+        assert (found.kind, found.site) == ("latent", kept)
+    first, second = sides_of(MatchFeatures(place=said, other_place=kept), setup, read=False)
+    assert first.site == second.site == kept
+    with pytest.raises(ConfigError, match="no module 'wall'"):
+        features_of(FeatureSurvey(place="wall"), setup, setup.executor())

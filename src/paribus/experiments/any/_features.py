@@ -97,6 +97,8 @@ def surveyed(experiment: NamesAutoencoder, setup: NetworkSetup, executor: Execut
     if named == AUTO and experiment.path is not None and (hook := stated_hook(experiment.path)):
         named = place_of_hook(hook, executor.network)
     site = place_of(named, executor)
+    if experiment.path is None:
+        site = readable.own_site(site) or site
     if experiment.path is not None or site in own:
         columns = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp).columns
         assert isinstance(columns, Latents)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from paribus.engine.short_names import place as one_place
@@ -47,7 +46,7 @@ def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Execut
         if named_place.channels is not None or named_place.heads is not None:
             raise ConfigError(f"experiment.place={experiment.place}: an autoencoder reads all channels; name pos only")
         part = on_contexts(named_place, executor)
-        site = _known(named_place.site, tuple(readable.autoencoders))
+        site = readable.own_site(str(named_place.site)) or str(named_place.site)
     ids = tuple(experiment.latents)
     if ids:
         reader = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp)
@@ -68,8 +67,3 @@ def target(experiment: LatentIntervention, setup: NetworkSetup, executor: Execut
         )
     there = Site.parse(reader.place)
     return Target(ids, columns, Place(there) if part is None else replace(part, site=there))
-
-
-def _known(site: Site, names: Sequence[str]) -> str:
-    """Return the name by which the network knows its autoencoder at a site; else that of the site."""
-    return next((name for name in names if Site.parse(name) == site), str(site))

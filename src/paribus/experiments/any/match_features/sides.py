@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from paribus.arrays import Floats, Ints
+from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.experiments.any._features import surveyed
 from paribus.experiments.any.match_features.spec import MatchFeatures
@@ -153,7 +154,7 @@ def _same_contexts(one: NetworkSetup, other: NetworkSetup) -> bool:
 
 def same_place(first: Side, second: Side) -> bool:
     """Return whether both read the same place of the same weights."""
-    if first.site != second.site:
+    if Site.parse(first.site) != Site.parse(second.site):
         return False
     if first.executor is second.executor:
         return True

@@ -26,7 +26,7 @@ class ScanFeatures(Experiment):
     """
 
     type: ClassVar[str] = "scan_features"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
     subject: ClassVar[str] = "any"
     summary: ClassVar[str] = "Firing, top contexts, strongest drivers, written tokens and reliability of every feature."
