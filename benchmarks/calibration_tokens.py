@@ -40,6 +40,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.factors._heads import LayeredHeads, layered
 from paribus.factors.spec import Patch as Donors
 from paribus.measure import ArraySubject, Contexts, Executor
+from paribus.methods import contrast
 from paribus.methods.ablate import ablate
 from paribus.stats.spec import StatsSpec
 from paribus.subjects.tokens.data import Targets, TokenData
@@ -261,10 +262,11 @@ def places(seed: int, n_null: int = 60) -> tuple[float, float]:
     readout = next(iter(setup.contexts.readouts.values()))(executor)
     rows = setup.contexts.splits["test"]
     found = []
+    to = contrast.Reading(executor, readout, rows)
     for units in (heads, Unmatched(**vars(heads))):
-        made = ablate(executor, units, off, readout, rows, n_null=n_null, rng=np.random.default_rng(seed))
+        made = ablate(to, units, off, n_null=n_null, rng=np.random.default_rng(seed))
         assert made.null is not None
-        size, null = abs(float(made.sums.means[0])), np.abs(made.null[0])
+        size, null = abs(float(made.sums.means[0])), np.abs(made.null.draws[0])
         found.append(float((null < size).mean()))
     return found[0], found[1]
 

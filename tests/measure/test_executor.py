@@ -35,7 +35,7 @@ from paribus.measure import (
 )
 from paribus.measure import subject as subjects
 from paribus.measure.nulls import NullSums
-from paribus.methods.contrast import contrasted, to_baseline
+from paribus.methods.contrast import Reading, contrasted, to_baseline
 
 N = 23
 
@@ -363,7 +363,7 @@ def test_contexts_without_a_finite_number_are_left_out_and_counted(network, cont
 
     def effect(rows, odd, **more):
         run = Executor(Broken(network, odd, gives), given)
-        return contrasted(run, design, readout, to_baseline(2), rows, np.random.default_rng(0), **more)
+        return contrasted(Reading(run, readout, rows, **more), design, to_baseline(2), np.random.default_rng(0))
 
     found, expected = effect(np.arange(N), x[odd], watch=watch), effect(np.setdiff1d(np.arange(N), odd), x[:0])
     assert found.sums.n.tolist() == [N - 2] and found.sums.means == pytest.approx(expected.sums.means, rel=1e-4)
@@ -415,7 +415,7 @@ def test_in_a_half_format_small_effects_are_told_as_uncertain_not_as_zero(networ
         run = executor(network, contexts, dtype=dtype)
         rng = np.random.default_rng(0)
         recorder = MemoryRecorder()
-        found[dtype] = contrasted(run, design, readout, to_baseline(2), np.arange(N), rng, watch=recorder)
+        found[dtype] = contrasted(Reading(run, readout, np.arange(N), recorder), design, to_baseline(2), rng)
         said.append(recorder.diagnostics.warnings)
     exact, half = (found[dtype].sums for dtype in found)
     assert 0 < abs(float(exact.means[0])) < 2**-7 * 0.5

@@ -15,6 +15,7 @@ from paribus.measure.nulls import Contrasts
 from paribus.measure.readout import Readout
 from paribus.measure.watch import Watch
 from paribus.stats.clusters import ClusterSums
+from paribus.stats.interchanged import NAME, interchanged
 from paribus.stats.row_sums import LevelTotals, RowSums
 
 MOST_ROWS = 400_000
@@ -24,45 +25,83 @@ LEAST_DRAWS = 20
 
 
 @dataclass(frozen=True)
-class Contrasted:
-    """Contrasts of a design, summed over clusters.
+class Reading:
+    """What every question is put to: what is read of which contexts of a network.
 
     Attributes:
-        sums: The contrasts ``[rows]`` by cluster.
-        means: Mean of the readout at each condition ``[conditions]``.
-        null: Mean contrasts of the readout's null features ``[rows, n_null]``; None without.
-        strategy: How the conditions were evaluated.
+        executor: The network at one checkpoint.
+        readout: What is read; its first value counts.
+        rows: Which contexts.
+        watch: Gets counts, warnings and progress.
+    """
+
+    executor: Executor
+    readout: Readout
+    rows: Ints
+    watch: Watch | None = None
+
+
+@dataclass(frozen=True)
+class Null:
+    """Draws of a null.
+
+    Attributes:
+        draws: One of each row ``[rows, n_null]``, NaN where a row has none.
+        name: What they are.
+    """
+
+    draws: Floats
+    name: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method found: effects, and their null.
+
+    Attributes:
+        sums: The effects ``[rows]`` by cluster.
+        null: Draws of the same under the null; None without.
     """
 
     sums: ClusterSums
+    null: Null | None
+
+    def rows(self, some: Ints) -> Found:
+        """Return some of the rows."""
+        null = None if self.null is None else Null(self.null.draws[some], self.null.name)
+        return Found(self.sums.rows(some), null)
+
+
+@dataclass(frozen=True)
+class Contrasted(Found):
+    """Contrasts of a design; their null is that of the readout's null features.
+
+    Attributes:
+        means: Mean of the readout at each condition ``[conditions]``.
+        strategy: How the conditions were evaluated.
+    """
+
     means: Floats
-    null: Floats | None
-    strategy: str = ""
+    strategy: str
 
 
 def contrasted(
-    executor: Executor,
+    to: Reading,
     design: Design,
-    readout: Readout,
     weights: Floats,
-    rows: Ints,
     rng: np.random.Generator,
     *,
     support: Bools | None = None,
-    watch: Watch | None = None,
     visit: Callable[[Ints, Floats], None] | None = None,
 ) -> Contrasted:
     """Measure a design on some contexts and add its contrasts up.
 
     Args:
-        executor: Runs it.
+        to: What is read of which contexts.
         design: The conditions, the baseline first.
-        readout: What is read; its first value counts.
         weights: ``[rows, conditions]``; a condition of weight 0 is not used, so that its NaN does not spread.
-        rows: Which contexts.
         rng: Joins clusters where there are more than 512.
         support: Contexts that each row is about ``[rows, n_contexts]``; None: all that have every condition it uses.
-        watch: Gets counts, warnings and progress.
         visit: Gets the contexts ``[b]`` and what was read of them ``[conditions, b]``, block by block.
 
     Example:
@@ -73,15 +112,17 @@ def contrasted(
         >>> _ = torch.nn.init.ones_(net[1].weight)
         >>> executor = Executor(net, ArraySubject(Contexts(inputs=torch.zeros(4, 2))))
         >>> design = Design(acts=(Identity(), Steer(torch.ones(2), 1.0)), n_acts=2, sites=("0",))
-        >>> found = contrasted(executor, design, Outputs(), to_baseline(2), np.arange(4), np.random.default_rng(0))
+        >>> to = Reading(executor, Outputs(), np.arange(4))
+        >>> found = contrasted(to, design, to_baseline(2), np.random.default_rng(0))
         >>> found.sums.means.round(3).tolist()
         [2.0]
     """
-    sizes = RowSums(len(weights), executor.subject.cluster, copy.deepcopy(rng), rows)
-    sums = RowSums(len(weights), executor.subject.cluster, rng, rows)
+    executor, readout = to.executor, to.readout
+    sizes = RowSums(len(weights), executor.subject.cluster, copy.deepcopy(rng), to.rows)
+    sums = RowSums(len(weights), executor.subject.cluster, rng, to.rows)
     totals, largest = LevelTotals(design.n_conditions), LevelTotals(design.n_conditions)
     wanted = Contrasts(weights, support) if readout.nulls is not None and not design.n_acts else None
-    stream = executor.stream(design, readout, watch, contrasts=wanted, rows=rows)
+    stream = executor.stream(design, readout, to.watch, contrasts=wanted, rows=to.rows)
     for block in stream:
         values = block.values[0]
         found = weighted(weights, values, executor.rounding)
@@ -94,10 +135,11 @@ def contrasted(
             largest.add(np.abs(values))
         if visit is not None:
             visit(block.columns, values)
-    if watch is not None and executor.spacing:
-        _say_where_too_coarse(sizes.result().means, weights, largest.means, executor, watch)
+    if to.watch is not None and executor.spacing:
+        _say_where_too_coarse(sizes.result().means, weights, largest.means, executor, to.watch)
     settled = _without_rounding(sums.result(), sizes.result(), executor.rounding)
-    return Contrasted(settled, totals.means, stream.null, stream.report.strategy)
+    null = None if stream.null is None else Null(stream.null, "like features")
+    return Contrasted(settled, null, totals.means, stream.report.strategy)
 
 
 def _say_where_too_coarse(sizes: Floats, weights: Floats, values: Floats, executor: Executor, watch: Watch) -> None:
@@ -119,24 +161,21 @@ def _without_rounding(sums: ClusterSums, sizes: ClusterSums, rounding: float) ->
     return replace(sums, sums=kept)
 
 
-def draws_within(n_null: int, per_draw: int, strategy: str, watch: Watch | None = None) -> int:
+def draws_within(to: Reading, n_null: int, n_edits: int, strategy: str) -> int:
     """Return how many draws of a null are measured: fewer where each takes passes through a part of the network.
 
     Args:
+        to: What is read of which contexts; its watch is told where they are fewer.
         n_null: How many are asked for.
-        per_draw: Edited rows that each takes.
+        n_edits: Edits of each context that a draw takes.
         strategy: How the conditions themselves were evaluated; in closed form draws are almost free.
-        watch: Is told where they are fewer.
-
-    Example:
-        >>> draws_within(200, 1000, "closed_form"), draws_within(200, 100_000, "suffix")
-        (200, 20)
     """
     if strategy == "closed_form":
         return n_null
+    per_draw = n_edits * len(to.rows)
     n = min(n_null, max(LEAST_DRAWS, MOST_ROWS // max(1, per_draw)))
-    if n < n_null and watch is not None:
-        watch.warn(
+    if n < n_null and to.watch is not None:
+        to.watch.warn(
             f"the null has {n} draws instead of {n_null}: each takes {per_draw:,} edited rows through the network "
             "(fewer levels or contexts allow more)"
         )
@@ -178,33 +217,48 @@ def weighted(weights: Floats, values: Floats, rounding: float = 0.0) -> Floats:
     return out
 
 
-def null_means(
-    executor: Executor,
-    design: Design,
-    readout: Readout,
-    weights: Floats,
-    index: Ints,
-    rows: Ints,
-    rng: np.random.Generator,
-    watch: Watch | None = None,
-) -> Floats:
+def null_means(to: Reading, design: Design, weights: Floats, index: Ints, rng: np.random.Generator) -> Floats:
     """Return mean contrasts of a null's conditions, arranged as draws for each row ``[rows, n_null]``.
 
     Args:
-        executor: Runs it.
+        to: What is read of which contexts; null features are not read again.
         design: Conditions of the null, the baseline first.
-        readout: What is read; null features are not read again.
         weights: ``[m, conditions]``, one row for each distinct draw.
         index: Which of them each draw of each row is ``[rows, n_null]``; -1 for none.
-        rows: Which contexts.
         rng: Joins clusters where there are many.
-        watch: Is told how they were measured.
     """
-    sums = RowSums(len(weights), np.zeros(len(executor.subject), np.int64), rng)
-    stream = executor.stream(design, readout, rows=rows)
+    sums = RowSums(len(weights), np.zeros(len(to.executor.subject), np.int64), rng)
+    stream = to.executor.stream(design, to.readout, rows=to.rows)
     for block in stream:
-        sums.add(weighted(weights, block.values[0], executor.rounding), block.columns)
-    if watch is not None:
-        watch.diagnose(engine=stream.report)
+        sums.add(weighted(weights, block.values[0], to.executor.rounding), block.columns)
+    if to.watch is not None:
+        to.watch.diagnose(engine=stream.report)
     means = np.append(sums.result().means, np.nan)
     return np.asarray(means[index])
+
+
+def null_to_baseline(to: Reading, design: Design, n_rows: int, name: str, rng: np.random.Generator) -> Null:
+    """Return the conditions of a null against its baseline, as many draws for each row, row by row.
+
+    Args:
+        to: What is read of which contexts.
+        design: The baseline, then the draws of the first row, of the second, ...
+        n_rows: How many rows there are.
+        name: What the draws are.
+        rng: Joins clusters where there are many.
+    """
+    n = design.n_conditions
+    return Null(null_means(to, design, to_baseline(n), np.arange(n - 1).reshape(n_rows, -1), rng), name)
+
+
+def interchanged_null(sums: ClusterSums, families: Ints, n_null: int, rng: np.random.Generator) -> Null | None:
+    """Return the rows of a family interchanged within clusters; None where that changes nothing.
+
+    Args:
+        sums: The effects ``[rows]``.
+        families: Which rows are interchanged with each other ``[rows]``.
+        n_null: Draws.
+        rng: Makes them.
+    """
+    draws = interchanged(sums, families, n_null, rng)
+    return None if draws is None else Null(draws, NAME)

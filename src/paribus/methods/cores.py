@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paribus.arrays import Bools, Floats, Ints
+from paribus.arrays import Bools, Floats
 from paribus.errors import ConfigError
-from paribus.measure.executor import Executor
 from paribus.measure.factor import Units
-from paribus.measure.readout import Readout
-from paribus.measure.watch import Watch
+from paribus.methods.contrast import Reading
 from paribus.methods.lattice import minimal_sets, robust_sets
 
 MOST_UNITS = 12
@@ -49,38 +47,25 @@ class Cored:
         return np.array([self.found[with_it].any(axis=0)[self.told].mean() for with_it in self.sets.T])
 
 
-def cores(
-    executor: Executor,
-    units: Units,
-    chosen: Sequence[int],
-    readout: Readout,
-    rows: Ints,
-    *,
-    threshold: float = 0.7,
-    robust: bool = True,
-    watch: Watch | None = None,
-) -> Cored:
+def cores(to: Reading, units: Units, chosen: Sequence[int], *, threshold: float = 0.7, robust: bool = True) -> Cored:
     """Measure every subset of the chosen (fitted) units and return each context's cores; all other units stay.
 
     A set suffices where ``y(S) >= y(none) + threshold * (y(all) - y(none))`` and, if ``robust``, where all sets that
     hold it do too; a core is a set that suffices while none of its proper subsets does.
 
     Args:
-        executor: The network at one checkpoint.
+        to: What is read of which contexts; more of what is read is what a core keeps.
         units: The units.
         chosen: Which of them, at most 12.
-        readout: What is read; more of it is what a core keeps.
-        rows: The contexts that are reported.
         threshold: Share that a core keeps.
         robust: Whether larger sets must suffice too.
-        watch: Gets counts and progress.
 
     Raises:
         ConfigError: If too many are chosen.
 
     Example:
         >>> import torch
-        >>> from paribus.measure import ArraySubject, Contexts, InputUnits, Outputs, stack
+        >>> from paribus.measure import ArraySubject, Contexts, Executor, InputUnits, Outputs, stack
         >>> class Columns(InputUnits):
         ...     name, names = "columns", ("0", "1", "2")
         ...     def keep(self, cells, on):
@@ -89,7 +74,7 @@ def cores(
         ...     def forward(self, x):
         ...         return x[:, :1] * x[:, 1:2]
         >>> executor = Executor(Both(), ArraySubject(Contexts(inputs=torch.ones(4, 3))))
-        >>> found = cores(executor, Columns(), [0, 1, 2], Outputs(), np.arange(4))
+        >>> found = cores(Reading(executor, Outputs(), np.arange(4)), Columns(), [0, 1, 2])
         >>> found.sets.tolist(), found.found.mean(1).tolist()
         ([[True, True, False]], [1.0])
     """
@@ -100,13 +85,13 @@ def cores(
     held = (subsets[:, None] >> np.arange(m) & 1).astype(bool)
     on = np.ones((1 << m, k), bool)
     on[:, list(chosen)] = held
-    n = len(rows)
-    place = np.full(len(executor.subject), -1, np.int64)
-    place[rows] = np.arange(n)
+    n = len(to.rows)
+    place = np.full(len(to.executor.subject), -1, np.int64)
+    place[to.rows] = np.arange(n)
     minimal = np.zeros((1 << m, n), bool)
     kept, full, empty = np.full((1 << m, n), np.nan), np.full(n, np.nan), np.full(n, np.nan)
     told = np.zeros(n, bool)
-    for block in executor.stream(units.design(on), readout, watch, rows=rows):
+    for block in to.executor.stream(units.design(on), to.readout, to.watch, rows=to.rows):
         at = place[block.columns]
         values = block.values[0][::-1]  # now subset s is at s
         known = ~np.isnan(values)

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from paribus.arrays import Floats, Ints
-from paribus.measure.executor import Executor
+from paribus.arrays import Floats
 from paribus.measure.factor import ActFactor, Factor, InputFactor, crossed
-from paribus.measure.readout import Readout
-from paribus.measure.watch import Watch
-from paribus.methods.contrast import contrasted, draws_within, null_means, to_baseline
-from paribus.stats.clusters import ClusterSums
-from paribus.stats.interchanged import NAME as INTERCHANGED
-from paribus.stats.interchanged import interchanged
+from paribus.methods.contrast import (
+    Found,
+    Null,
+    Reading,
+    contrasted,
+    draws_within,
+    interchanged_null,
+    null_means,
+    to_baseline,
+)
 
 
 @dataclass(frozen=True)
@@ -22,33 +25,17 @@ class Gridded:
     """Two factors' combinations measured; cells in the order of the first factor's levels, the second's going fastest.
 
     Attributes:
-        sums: Differences of every cell but the first to the baseline of both ``[a * b - 1]``, by cluster.
-        means: Mean of the readout in every cell ``[a, b]``.
+        cells: Differences of every cell but the first to the baseline of both ``[a * b - 1]``.
         joint: Interactions ``y(i, j) - y(i, 0) - y(0, j) + y(0, 0)`` of the other levels ``[(a - 1) * (b - 1)]``.
-        null: Draws for ``sums``; None without.
-        joint_null: Draws for ``joint``.
-        null_name: What they are.
+        means: Mean of the readout in every cell ``[a, b]``.
     """
 
-    sums: ClusterSums
+    cells: Found
+    joint: Found
     means: Floats
-    joint: ClusterSums
-    null: Floats | None
-    joint_null: Floats | None
-    null_name: str
 
 
-def grid(
-    executor: Executor,
-    one: Factor,
-    other: Factor,
-    readout: Readout,
-    rows: Ints,
-    *,
-    n_null: int,
-    rng: np.random.Generator,
-    watch: Watch | None = None,
-) -> Gridded:
+def grid(to: Reading, one: Factor, other: Factor, *, n_null: int, rng: np.random.Generator) -> Gridded:
     """Measure two (fitted) factors' combinations on some contexts; a factor of the inputs comes first.
 
     Where only the second edits activations, the null crosses the first with that one's null conditions; the null of
@@ -60,7 +47,7 @@ def grid(
 
     Example:
         >>> import torch
-        >>> from paribus.measure import ArraySubject, Contexts, Outputs, stack
+        >>> from paribus.measure import ArraySubject, Contexts, Executor, Outputs, stack
         >>> class Column(InputFactor):
         ...     labels = ("0", "1")
         ...     def __init__(self, at):
@@ -73,32 +60,25 @@ def grid(
         ...     def forward(self, x):
         ...         return x.prod(1, keepdim=True)
         >>> executor = Executor(Product(), ArraySubject(Contexts(inputs=torch.zeros(8, 2))))
-        >>> rng = np.random.default_rng(0)
-        >>> found = grid(executor, Column(0), Column(1), Outputs(), np.arange(8), n_null=0, rng=rng)
-        >>> found.means.tolist(), found.joint.means.tolist()
+        >>> to = Reading(executor, Outputs(), np.arange(8))
+        >>> found = grid(to, Column(0), Column(1), n_null=0, rng=np.random.default_rng(0))
+        >>> found.means.tolist(), found.joint.sums.means.tolist()
         ([[0.0, 0.0], [0.0, 1.0]], [1.0])
     """
-    design = crossed(one, other)
     a, b = one.n_levels, other.n_levels
     cells = to_baseline(a * b)
     squares = interaction_weights(a, b)
-    found = contrasted(executor, design, readout, np.concatenate([cells, squares]), rows, rng, watch=watch)
+    found = contrasted(to, crossed(one, other), np.concatenate([cells, squares]), rng)
     every = np.arange(len(cells) + len(squares))
-    null, name = found.null, "like features" if found.null is not None else ""
+    null = found.null
     if null is None and n_null and isinstance(one, InputFactor) and isinstance(other, ActFactor):
-        n_null = draws_within(n_null, a * (b - 1) * len(rows), found.strategy, watch)
-        null, name = _crossed_null(executor, one, other, readout, rows, n_null, rng, watch), other.null_name
+        n_null = draws_within(to, n_null, a * (b - 1), found.strategy)
+        null = _crossed_null(to, one, other, n_null, rng)
     if null is None and n_null:
         families = (every >= len(cells)).astype(np.int64)
-        null, name = interchanged(found.sums, families, n_null, rng), INTERCHANGED
-    return Gridded(
-        sums=found.sums.rows(every[: len(cells)]),
-        means=found.means.reshape(a, b),
-        joint=found.sums.rows(every[len(cells) :]),
-        null=None if null is None else null[: len(cells)],
-        joint_null=None if null is None else null[len(cells) :],
-        null_name=name if null is not None else "",
-    )
+        null = interchanged_null(found.sums, families, n_null, rng)
+    both = Found(found.sums, null)
+    return Gridded(both.rows(every[: len(cells)]), both.rows(every[len(cells) :]), found.means.reshape(a, b))
 
 
 def interaction_weights(a: int, b: int) -> Floats:
@@ -116,15 +96,8 @@ def interaction_weights(a: int, b: int) -> Floats:
 
 
 def _crossed_null(
-    executor: Executor,
-    one: InputFactor,
-    other: ActFactor,
-    readout: Readout,
-    rows: Ints,
-    n_null: int,
-    rng: np.random.Generator,
-    watch: Watch | None,
-) -> Floats | None:
+    to: Reading, one: InputFactor, other: ActFactor, n_null: int, rng: np.random.Generator
+) -> Null | None:
     """Return draws for all cells and then for all interactions: the second factor's null beside the first's levels."""
     null = other.null_design(n_null, rng)
     if null is None:
@@ -152,4 +125,4 @@ def _crossed_null(
                 if i and j:
                     square = [(i, at, 1.0), (i, 0, -1.0), (0, at, -1.0), (0, 0, 1.0)]
                     add(a * b - 1 + (i - 1) * (b - 1) + j - 1, draw, square)
-    return null_means(executor, design, readout, np.array(weights), index, rows, rng, watch)
+    return Null(null_means(to, design, np.array(weights), index, rng), other.null_name)

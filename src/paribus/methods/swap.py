@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
-from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor, InputFactor
-from paribus.measure.readout import Readout
-from paribus.measure.watch import Watch
-from paribus.methods.contrast import contrasted
-from paribus.stats.clusters import ClusterSums
-from paribus.stats.interchanged import NAME as INTERCHANGED
-from paribus.stats.interchanged import interchanged
+from paribus.methods.contrast import Found, Reading, contrasted, interchanged_null
 from paribus.stats.row_sums import RowSums
 
 
 @dataclass(frozen=True)
-class Swapped:
-    """Levels exchanged.
+class Swapped(Found):
+    """Levels exchanged: differences of the level swapped in to the level shown, and their null.
 
     Attributes:
         pairs: From which level to which, places among the factor's ``[rows, 2]``; -1: from whatever is shown.
-        sums: Differences of the level swapped in to the level shown ``[rows]``, by cluster.
         means: Mean of the readout at each level over all contexts ``[levels]``.
         shown: How many contexts show each level ``[levels]``.
         observed: Mean of the readout over the contexts that show a level, as they are ``[levels]``; NaN without any.
-        null: Draws of the null ``[rows, n_null]``; None without.
-        null_name: What they are.
         unknown: Contexts that show none of the levels; they are left out.
     """
 
     pairs: Ints
-    sums: ClusterSums
     means: Floats
     shown: Ints
     observed: Floats
-    null: Floats | None
-    null_name: str
     unknown: int
 
 
-def swap(
-    executor: Executor,
-    factor: InputFactor,
-    readout: Readout,
-    rows: Ints,
-    *,
-    n_null: int = 0,
-    rng: np.random.Generator,
-    watch: Watch | None = None,
-) -> Swapped:
+def swap(to: Reading, factor: InputFactor, *, n_null: int = 0, rng: np.random.Generator) -> Swapped:
     """Give every context each level that others show, and compare with its own.
 
     Rows are first one for each level swapped into all contexts that show another one, then one for each ordered pair.
@@ -61,20 +40,17 @@ def swap(
     within clusters (:func:`~paribus.stats.interchanged.interchanged`).
 
     Args:
-        executor: The network at one checkpoint.
+        to: What is read of which contexts.
         factor: What is swapped; its ``observed`` says which level a context shows.
-        readout: What is read.
-        rows: The contexts that are reported.
         n_null: Draws of the null.
         rng: Joins clusters where there are many, and draws the null.
-        watch: Gets counts and progress.
 
     Raises:
         ConfigError: If it is not known what level contexts show, or they show fewer than two.
 
     Example:
         >>> import torch
-        >>> from paribus.measure import ArraySubject, Contexts, Outputs, stack
+        >>> from paribus.measure import ArraySubject, Contexts, Executor, Outputs, stack
         >>> class Side(InputFactor):
         ...     name, labels = "side", ("0", "1")
         ...     def edit(self, cells):
@@ -82,19 +58,19 @@ def swap(
         ...     def observed(self, columns):
         ...         return columns % 2
         >>> executor = Executor(torch.nn.Identity(), ArraySubject(Contexts(inputs=torch.tensor([[0.0], [1.0]] * 4))))
-        >>> found = swap(executor, Side(), Outputs(), np.arange(8), rng=np.random.default_rng(0))
+        >>> found = swap(Reading(executor, Outputs(), np.arange(8)), Side(), rng=np.random.default_rng(0))
         >>> found.pairs.tolist(), found.sums.means.tolist()
         ([[-1, 0], [-1, 1], [0, 1], [1, 0]], [-1.0, 1.0, 1.0, -1.0])
     """
-    own, pairs = exchanges(factor, rows)
-    levels = factor.n_levels
+    own, pairs = exchanges(factor, to.rows)
+    subject, levels = to.executor.subject, factor.n_levels
     shown = np.bincount(own[own >= 0], minlength=levels)
-    level_of = np.full(len(executor.subject), -1, np.int64)
-    level_of[rows] = own
-    known = rows[own >= 0]
+    level_of = np.full(len(subject), -1, np.int64)
+    level_of[to.rows] = own
+    known = to.rows[own >= 0]
     at = np.concatenate([[(-1, level) for level in range(levels)], pairs])
     source, target = at.T
-    sums = RowSums(len(at), executor.subject.cluster, rng, known)
+    sums = RowSums(len(at), subject.cluster, rng, known)
     totals = np.zeros(levels)
 
     def visit(columns: Ints, values: Floats) -> None:
@@ -108,25 +84,22 @@ def swap(
     weights[np.arange(len(at)), target] += 1.0
     weights[np.arange(len(at)), np.where(source < 0, (target + 1) % levels, source)] -= 1.0
     support = np.where(source[:, None] < 0, False, source[:, None] == level_of)
-    found = contrasted(
-        executor, factor.design(), readout, weights, known, rng, support=support, watch=watch, visit=visit
-    )
-    null, name, effects = found.null, "like features", sums.result()
+    found = contrasted(replace(to, rows=known), factor.design(), weights, rng, support=support, visit=visit)
+    null, effects = found.null, sums.result()
     if null is not None:
-        null[:levels] = np.nan  # a mean over different own levels is no single contrast
+        null.draws[:levels] = np.nan  # a mean over different own levels is no single contrast
     elif n_null:
-        null, name = interchanged(effects, source, n_null, rng), INTERCHANGED
+        null = interchanged_null(effects, source, n_null, rng)
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = totals / shown
     return Swapped(
-        pairs=at,
         sums=effects,
+        null=null,
+        pairs=at,
         means=found.means,
         shown=shown,
         observed=observed,
-        null=null,
-        null_name=name if null is not None else "",
-        unknown=len(rows) - len(known),
+        unknown=len(to.rows) - len(known),
     )
 
 

@@ -14,7 +14,7 @@ from paribus.stats.bootstrap import mean_intervals
 from paribus.stats.clusters import ClusterSums, reduce_to_clusters
 from paribus.stats.intervals import EQUAL_UNITS, NO_SAMPLE, Bounds, too_few
 from paribus.stats.multiplicity import adjust
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.nulls import placed
 from paribus.stats.permutation import draws_for, sign_flip_rows
 from paribus.stats.simultaneous import adjusted_intervals
 
@@ -160,9 +160,7 @@ def _beside(sums: ClusterSums, null: ArrayLike | None) -> dict[str, Floats]:
     if null is None:
         return {}
     draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
-    low, median, high = null_quantiles(draws)
-    place = null_percentile(sums.means, draws, scale=sums.scale)
-    return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": place}
+    return placed(sums.means, draws, scale=sums.scale)
 
 
 def established(

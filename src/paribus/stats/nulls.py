@@ -67,6 +67,18 @@ def null_percentile(value: ArrayLike, null: ArrayLike, *, scale: ArrayLike = 0.0
     return float(percentile) if values.ndim == 0 and percentile.ndim == 0 else percentile
 
 
+def placed(values: Floats, null: Floats, *, scale: ArrayLike = 0.0) -> dict[str, Floats]:
+    """Return quantiles of the draws ``[rows, n_null]`` and the percentile of each value ``[rows]``, as columns.
+
+    Example:
+        >>> placed(np.array([3.0]), np.array([[0.0, 1.0, 2.0, 4.0]]))["null_percentile"].tolist()
+        [75.0]
+    """
+    low, median, high = null_quantiles(null)
+    place = null_percentile(values, null, scale=scale)
+    return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": place}
+
+
 def null_columns(value: float, null: Floats, prefix: str) -> dict[str, float]:
     """Return quantiles of the draws ``[n_null]`` and the percentile of ``value`` among them, as columns of a row.
 

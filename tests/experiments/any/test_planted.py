@@ -24,6 +24,7 @@ from paribus.figures.draw import draw
 from paribus.measure import ArraySubject, Contexts, Executor, InputFactor, InputUnits, Outputs, stack
 from paribus.measure.binding import FactorSpec
 from paribus.methods import contrast
+from paribus.methods.contrast import Reading
 from paribus.methods.cores import cores
 
 from . import sequences
@@ -131,7 +132,7 @@ def test_a_context_where_all_units_do_little_does_not_decide_what_a_core_keeps()
             return stack([cells.with_value(0, cells.values[0] * row.astype(np.float32)) for row in on])
 
     executor = Executor(Sum(), ArraySubject(Contexts(inputs=x)))
-    found = cores(executor, Columns(), [0, 1], Outputs(), np.arange(2))
+    found = cores(Reading(executor, Outputs(), np.arange(2)), Columns(), [0, 1])
     assert found.sets.tolist() == [[True, False]] and found.found.all()
     assert found.retention == pytest.approx([(5 + 1) / (0.001 + 1)], rel=1e-3)
 

@@ -20,7 +20,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.measure.design import Design
 from paribus.measure.executor import Executor
 from paribus.measure.factor import InputUnits, Units
-from paribus.methods.ablate import singles
+from paribus.methods.ablate import remaining, singles
 from paribus.methods.contrast import to_baseline
 from paribus.methods.support import Support, support
 from paribus.stats.clusters import ClusterSums
@@ -67,8 +67,7 @@ def alone(units: Units, entries: Callable[[int], int] = int) -> RowDesign:
     k = len(units.names)
     if not isinstance(units, InputUnits):  # one row for all of them: they may be tens of thousands
         return RowDesign(Design(description=units.name), np.ones((1, 1)), entries=lambda n: entries(n * k))
-    on = np.concatenate([np.ones((1, k), bool), ~singles(k)])
-    return RowDesign(units.design(on), to_baseline(k + 1), entries=entries)
+    return RowDesign(units.design(remaining(singles(k))), to_baseline(k + 1), entries=entries)
 
 
 def refuse_illegal(experiment: Generic, setup: NetworkSetup, compared: RowDesign) -> None:

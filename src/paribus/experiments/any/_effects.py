@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from paribus.experiments.any._session import At, Rows
 from paribus.experiments.base import Recorder
 from paribus.experiments.headline import largest_size
 from paribus.experiments.setup import NetworkSetup
+from paribus.methods.contrast import Found, Null
 from paribus.results.columns import tested
 from paribus.results.evidence import Evidence
 from paribus.results.hypothesis import COMPLETE
@@ -70,37 +71,19 @@ class Part:
         rows: What each row is, by column; ``level`` at least.
         sums: The effects, by cluster.
         means: Mean of the readout under each row; None where that is no single number.
-        null: Draws of the null ``[rows, n_null]``; None without.
-        null_name: What they are.
+        null: Their null; None without.
     """
 
     epoch: int
     rows: Sequence[Mapping[str, Any]]
     sums: ClusterSums
     means: Floats | None = None
-    null: Floats | None = None
-    null_name: str = ""
+    null: Null | None = None
 
     @classmethod
     def of(cls, at: At, rows: Sequence[Mapping[str, Any]], found: Found, means: Floats | None = None) -> Part:
         """Return what a method found at a checkpoint as rows."""
-        return cls(at.epoch, rows, found.sums, means, found.null, found.null_name)
-
-
-class Found(Protocol):
-    """What a method hands back: effects by cluster, and their null."""
-
-    @property
-    def sums(self) -> ClusterSums:
-        """The effects."""
-
-    @property
-    def null(self) -> Floats | None:
-        """Draws of the null ``[rows, n_null]``; None without."""
-
-    @property
-    def null_name(self) -> str:
-        """What they are."""
+        return cls(at.epoch, rows, found.sums, means, found.null)
 
 
 @dataclass(frozen=True)
@@ -227,26 +210,26 @@ def _inferred(
 
 def _without_interchanged(part: Part) -> Part:
     """Return rows without a null that rearranges the contexts themselves."""
-    return replace(part, null=None, null_name="") if part.null_name == INTERCHANGED else part
+    return replace(part, null=None) if part.null is not None and part.null.name == INTERCHANGED else part
 
 
 def _null_names(part: Part) -> list[str]:
     """Return what the null of each row is made of; empty where a row has none, as where too few are like its units."""
     if part.null is None:
-        return [part.null_name] * len(part.rows)
-    return [part.null_name if np.isfinite(draws).any() else "" for draws in part.null]
+        return [""] * len(part.rows)
+    return [part.null.name if np.isfinite(draws).any() else "" for draws in part.null.draws]
 
 
 def _nulls(parts: Sequence[Part]) -> Floats | None:
     """Return the draws of all rows ``[rows, n_null]``, NaN where a row has none; None where no row has any."""
-    width = max((0 if part.null is None else part.null.shape[1] for part in parts), default=0)
+    width = max((0 if part.null is None else part.null.draws.shape[1] for part in parts), default=0)
     if not width:
         return None
     out = np.full((sum(len(part.rows) for part in parts), width), np.nan)
     start = 0
     for part in parts:
         if part.null is not None:
-            out[start : start + len(part.rows), : part.null.shape[1]] = part.null
+            out[start : start + len(part.rows), : part.null.draws.shape[1]] = part.null.draws
         start += len(part.rows)
     return out
 

@@ -1,15 +1,14 @@
-"""Which units come first, found on contexts that are not reported, and the first of them as sets."""
+"""Which units come first, found on contexts that are not reported."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from paribus.arrays import Bools, Ints
+from paribus.arrays import Ints
 from paribus.experiments.any._session import At
 from paribus.measure.factor import Units
 from paribus.methods.ablate import ablate, singles
+from paribus.methods.contrast import Reading
 from paribus.stats.clusters import ClusterSums
 
 MOST_RANKED_ON = 500
@@ -23,8 +22,8 @@ def ranked(at: At, units: Units) -> Ints:
     some = at.rows.fit
     if len(some) > MOST_RANKED_ON:
         some = np.sort(at.setup.rng("ranking_contexts").choice(some, MOST_RANKED_ON, replace=False))
-    off = singles(len(units.names))
-    sums = at.ask(ablate, units, off, stream="ranking", rows=some, n_null=0, watch=None).sums
+    to = Reading(at.executor, at.readout, some)
+    sums = ablate(to, units, singles(len(units.names)), n_null=0, rng=at.setup.rng("ranking")).sums
     if np.nan_to_num(sums.sd).max() > 0 and np.nan_to_num(np.abs(sums.means)).max() <= LEAST_MEAN * np.nanmax(sums.sd):
         at.recorder.warn(
             f"Single {units.name} move {at.kind} in single contexts, and its mean in those that are fitted on by "
@@ -48,16 +47,3 @@ def ranks(order: Ints) -> Ints:
         [2, 3, 1]
     """
     return np.argsort(order) + 1
-
-
-def together(members: Sequence[Sequence[int] | Ints], n: int) -> Bools:
-    """Return sets of ``n`` units as rows ``[sets, n]``.
-
-    Example:
-        >>> together([[0, 2], [1]], 3).tolist()
-        [[True, False, True], [False, True, False]]
-    """
-    off = np.zeros((len(members), n), bool)
-    for row, some in enumerate(members):
-        off[row, list(some)] = True
-    return off

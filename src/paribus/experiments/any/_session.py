@@ -21,8 +21,9 @@ from paribus.measure.binding import Binding, FactorSpec
 from paribus.measure.executor import Executor
 from paribus.measure.factor import Factor, Units
 from paribus.measure.readout import Readout
+from paribus.methods.contrast import Reading
 
-Found = TypeVar("Found")
+Answer = TypeVar("Answer")
 MOST_FIT = 5000
 """The most contexts that anything is fitted on."""
 REPORTED = ("test", "ood", "id_val", "val", "all")
@@ -75,8 +76,8 @@ class At:
         return self.checkpoint.epoch
 
     def ask(
-        self, method: Callable[..., Found], *what: Any, stream: str, rows: Ints | None = None, **options: Any
-    ) -> Found:
+        self, method: Callable[..., Answer], *what: Any, stream: str, rows: Ints | None = None, **options: Any
+    ) -> Answer:
         """Put the question of a method to the network.
 
         Args:
@@ -86,9 +87,12 @@ class At:
             rows: In which contexts; None: those that are reported.
             options: What else it takes. Its null has as many draws as the statistics say, unless ``n_null`` is here.
         """
-        rows = self.rows.reported if rows is None else rows
-        options = {"n_null": self.setup.stats.n_null, "rng": self.setup.rng(stream), "watch": self.recorder, **options}
-        return method(self.executor, *what, self.readout, rows, **options)
+        options = {"n_null": self.setup.stats.n_null, "rng": self.setup.rng(stream), **options}
+        return method(self.reading(rows), *what, **options)
+
+    def reading(self, rows: Ints | None = None) -> Reading:
+        """Return what a method is put to: what is read of contexts; None: those that are reported."""
+        return Reading(self.executor, self.readout, self.rows.reported if rows is None else rows, self.recorder)
 
 
 def at_checkpoints(

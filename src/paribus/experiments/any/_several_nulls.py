@@ -13,7 +13,7 @@ from paribus.methods.sweep import Swept
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
 from paribus.stats.intervals import NO_SAMPLE
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.nulls import placed
 from paribus.stats.trend import Trend
 
 NULLS = {
@@ -34,21 +34,18 @@ def nulls_of(epoch: int, labels: Sequence[str], found: Swept, **columns: Any) ->
         found: What was measured.
         columns: Further columns, the same in all rows.
     """
-    own = {} if found.null is None else {found.null_name: found.null}
-    for kind, draws in {**own, **found.further}.items():
-        low, median, high = null_quantiles(draws)
+    for null in (found.null, *found.further):
+        if null is None:
+            continue
         yield pd.DataFrame(
             {
                 "epoch": epoch,
                 "level": list(labels),
                 **columns,
-                "null": kind,
-                "n_draws": np.isfinite(draws).sum(1),
+                "null": null.name,
+                "n_draws": np.isfinite(null.draws).sum(1),
                 "mean_delta": found.sums.means,
-                "null_low": low,
-                "null_median": median,
-                "null_high": high,
-                "null_percentile": null_percentile(found.sums.means, draws, scale=found.sums.scale),
+                **placed(found.sums.means, null.draws, scale=found.sums.scale),
             }
         )
 

@@ -13,13 +13,13 @@ from paribus.experiments.any._effect_map import WHERE, draw_map
 from paribus.experiments.any._effect_vector import RowDesign, alone, by_rows
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
-from paribus.experiments.any._ranking import ranked, together
+from paribus.experiments.any._ranking import ranked
 from paribus.experiments.any._session import At, at_checkpoints, units_of
 from paribus.experiments.any.ablate.spec import Ablate
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.measure.factor import Units
-from paribus.methods.ablate import Ablated, ablate
+from paribus.methods.ablate import Ablated, ablate, together
 from paribus.results.schema import Aggregates
 from paribus.stats.clusters import ClusterSums
 

@@ -16,7 +16,7 @@ from paribus.experiments.any._effect_vector import by_rows
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._head_scores import score_and_effect, scores_beside
-from paribus.experiments.any._ranking import by_size, ranks, together
+from paribus.experiments.any._ranking import by_size, ranks
 from paribus.experiments.any._session import At, at_checkpoints
 from paribus.experiments.any._share_of_total import COLUMNS as SHARE_OF_TOTAL
 from paribus.experiments.any._share_of_total import shares_of_total
@@ -26,7 +26,8 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._donated import Donated, donated
 from paribus.measure.place import Place
-from paribus.methods.ablate import Ablated, ablate, singles
+from paribus.methods.ablate import Ablated, ablate, singles, together
+from paribus.methods.contrast import Null
 from paribus.methods.patch import unrelated, whole
 from paribus.results.columns import interval
 from paribus.results.schema import Aggregates
@@ -168,7 +169,7 @@ class _Direction:
         made = self._given(singles(len(places.names)), self.rows)
         self.single, self.means, self.base = made.sums, made.means[1:], float(made.means[0])
         self.units = replace(self.units, unread=(self.single.means == 0) & (self.single.sd == 0) & ~self.units.same)
-        self.total = whole(at.executor, counterpart, at.readout, self.rows, at.setup.rng(NAME))
+        self.total = whole(at.reading(self.rows), counterpart, at.setup.rng(NAME))
         self.order = self._ranking()
 
     def _given(self, off: Bools, rows: Ints, n_null: int = 0, stream: str = NAME) -> Ablated:
@@ -198,7 +199,8 @@ class _Direction:
             }
             for index, (label, share) in enumerate(zip(self.places.labels(), self._shares(self.single), strict=True))
         ]
-        return Part(self.at.epoch, rows, self.single, self.means, null, UNRELATED if null is not None else "")
+        drawn = None if null is None else Null(null, UNRELATED)
+        return Part(self.at.epoch, rows, self.single, self.means, drawn)
 
     def _null(self) -> tuple[Floats | None, Bools]:
         """Return effects of unrelated donors ``[k, draws]``, NaN in rows that have none, and which rows have them."""
@@ -215,7 +217,7 @@ class _Direction:
             self.recorder.warn("No null of unrelated donors: a context has no other of its length in another cluster.")
             return None, beside
         null, off, rng = np.full((k, n), np.nan), together([[one] for one in some], k), self.setup.rng(NAME)
-        null[some] = unrelated(self.at.executor, drawn, off, self.at.readout, self.rows, rng=rng, watch=self.recorder)
+        null[some] = unrelated(self.at.reading(self.rows), drawn, off, rng=rng)
         beside[some] = True
         return null, beside
 
@@ -263,7 +265,7 @@ class _Direction:
                 strict=True,
             )
         ]
-        return Part(self.at.epoch, rows, made.sums, made.means[1:], made.null, made.null_name)
+        return Part.of(self.at, rows, made, made.means[1:])
 
     def _beyond(self, sums: ClusterSums, alone: Floats) -> list[dict[str, object]]:
         """Return what sets do beyond the sums of their members, with intervals over clusters."""

@@ -44,16 +44,8 @@ def run(experiment: Cores, setup: NetworkSetup, recorder: Recorder) -> Aggregate
         units = units_of(experiment, setup, at.executor).fit(at.executor, at.rows.fit)
         chosen = np.sort(ranked(at, units)[: experiment.n_units])
         names = [units.names[one] for one in chosen]
-        found = cores(
-            at.executor,
-            units,
-            chosen.tolist(),
-            at.readout,
-            at.rows.reported,
-            threshold=experiment.threshold,
-            robust=experiment.robust,
-            watch=recorder,
-        )
+        threshold, robust = experiment.threshold, experiment.robust
+        found = cores(at.reading(), units, chosen.tolist(), threshold=threshold, robust=robust)
         tables.append(table_of(experiment, at, found, names))
         each = at.ask(ablate, units, singles(len(units.names))[chosen], stream="alone")
         labels = [{"level": one, "in_cores": float(share)} for one, share in zip(names, found.shares, strict=True)]

@@ -35,8 +35,8 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
     joint: list[Part] = []
     for at in at_checkpoints(experiment, setup, recorder):
         one, other, found = _measured(experiment, at)
-        cells.append(Part.of(at, _cells(one, other)[1:], found, found.means.ravel()[1:]))
-        joint.append(Part(at.epoch, _both(one, other), found.joint, None, found.joint_null, found.null_name))
+        cells.append(Part.of(at, _cells(one, other)[1:], found.cells, found.means.ravel()[1:]))
+        joint.append(Part.of(at, _both(one, other), found.joint))
     to = Reported.of(at, COLUMNS)
     title = f"{one.name} and {other.name}"
     baseline = f"{one.labels[0]} x {other.labels[0]}"
@@ -61,7 +61,7 @@ def run(experiment: Grid, setup: NetworkSetup, recorder: Recorder) -> Aggregates
 def _rows(experiment: Grid, at: At) -> tuple[Sequence[str], ClusterSums]:
     """Measure what every combination does beyond the sum of each alone (the rows of ``interactions``)."""
     one, other, found = _measured(experiment, at)
-    return [row["level"] for row in _both(one, other)], found.joint
+    return [row["level"] for row in _both(one, other)], found.joint.sums
 
 
 def _compared(experiment: Grid, setup: NetworkSetup) -> RowDesign:

@@ -13,7 +13,7 @@ from paribus.experiments.any._effect_vector import by_rows
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import first_together
 from paribus.experiments.any._head_scores import score_and_effect, scores_beside
-from paribus.experiments.any._ranking import ranked, ranks, together
+from paribus.experiments.any._ranking import ranked, ranks
 from paribus.experiments.any._session import At, at_checkpoints, bind, rows_of
 from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.head_ablation.spec import HeadAblation
@@ -24,10 +24,10 @@ from paribus.factors._patterns import PATTERN, patterns_of
 from paribus.factors._units import Channels
 from paribus.factors.spec import Heads
 from paribus.measure.executor import Executor
-from paribus.methods.ablate import Ablated, ablate, null_effects, singles
+from paribus.methods.ablate import Ablated, ablate, like_sets, singles, together
 from paribus.results.schema import Aggregates
 from paribus.stats.clusters import ClusterSums, joined
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.nulls import placed
 
 MADE = "Outlined: established, with p adjusted by the largest of all heads and an interval that holds for all."
 EVERY_LAYER = "L*.heads"
@@ -154,7 +154,7 @@ class _Measuring:
             }
             for k, unmatched in zip(ks, beside, strict=True)
         ]
-        return [Part(self.at.epoch, labels, made.sums, made.means[1:], made.null, made.null_name)]
+        return [Part.of(self.at, labels, made, made.means[1:])]
 
     def _unmatched(self, off: Bools, made: Ablated) -> list[dict[str, float]]:
         """Return where sets stand among random ones of any layer, where that is asked for."""
@@ -163,14 +163,11 @@ class _Measuring:
             return [{} for _ in off]
         units = replace(self.units, matched=False)
         rng = self.setup.rng(f"head_ablation {self.ablation} unmatched")
-        reported = self.rows.reported
-        null = null_effects(self.at.executor, units, off, self.at.readout, reported, n_null, rng, self.recorder)
+        null = like_sets(self.at.reading(), units, off, n_null, rng)
         if null is None:
             return [{} for _ in off]
-        place = null_percentile(made.sums.means, null, scale=made.sums.scale)
-        ends = zip(*null_quantiles(null), place, strict=True)
-        names = ("low", "median", "high", "percentile")
-        return [{f"unmatched_null_{name}": float(one) for name, one in zip(names, row, strict=True)} for row in ends]
+        columns = placed(made.sums.means, null.draws, scale=made.sums.scale)
+        return [{f"unmatched_{name}": float(one[row]) for name, one in columns.items()} for row in range(len(off))]
 
     def _places(self) -> list[tuple[int, int]]:
         if isinstance(self.units, LayeredHeads):

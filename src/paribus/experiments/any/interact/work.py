@@ -48,8 +48,7 @@ def run(experiment: Interact, setup: NetworkSetup, recorder: Recorder) -> Aggreg
         units, found = _measured(experiment, at)
         for parts, sizes in ((single, [1]), (joint, [2, 3])):
             some, labels = _of_size(units, found, sizes)
-            null = None if found.null is None else found.null[some]
-            parts.append(Part(at.epoch, labels, found.sums.rows(some), None, null, found.null_name))
+            parts.append(Part.of(at, labels, found.rows(some)))
     to, name = Reported.of(at, COLUMNS), units.name
     sets = "pairs" if experiment.order == 2 else "sets"
     says = f"What {sets} of {name} do together beyond each alone, one row per checkpoint and set."

@@ -31,7 +31,7 @@ from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter
 from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
-from paribus.methods.contrast import contrasted, null_means, to_baseline
+from paribus.methods.contrast import contrasted, null_to_baseline, to_baseline
 from paribus.methods.sweep import Swept, sweep
 from paribus.results.schema import Aggregates, Curve, Figure
 from paribus.stats.clusters import joined
@@ -286,23 +286,17 @@ class _Measuring:
                 trend.add(values[1:].T, columns)
 
         rng = self.setup.rng(f"latent_doses {latent}")
-        executor, readout, rows = self.at.executor, self.at.readout, self.rows.reported
-        found = contrasted(executor, factor.design(), readout, weights, rows, rng, watch=self.recorder, visit=visit)
-        n, null = min(self.setup.stats.n_null, DOSES_DRAWN), None
+        to = self.at.reading()
+        found = contrasted(to, factor.design(), weights, rng, visit=visit)
+        n = min(self.setup.stats.n_null, DOSES_DRAWN)
         design = factor.null_design(n, rng) if n else None
-        if design is not None:
-            index = np.arange(design.n_conditions - 1).reshape(len(doses), -1)
-            null = null_means(
-                executor, design, readout, to_baseline(design.n_conditions), index, rows, rng, self.recorder
-            )
+        null = None if design is None else null_to_baseline(to, design, len(doses), LIKE, rng)
         every = np.arange(len(weights))
         labels = [
             {"level": level.label, "latent": latent, "dose": dose, "value": level.value}
             for level, dose in zip(levels, doses, strict=True)
         ]
-        dosed = Part(
-            self.at.epoch, labels, found.sums.rows(every[:-1]), found.means[1:], null, LIKE if null is not None else ""
-        )
+        dosed = Part(self.at.epoch, labels, found.sums.rows(every[:-1]), found.means[1:], null)
         made = None if trend is None else trend.trend(rng=rng, n_permutations=self.setup.stats.n_permutations)
         untold = {"trend_rho": np.nan, "trend_p": np.nan, "trend_p_method": "none: fewer than three doses"}
         told = untold if made is None else trended(made, complete=self.rows.complete)

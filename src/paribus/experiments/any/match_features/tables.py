@@ -14,7 +14,7 @@ from paribus.experiments.base import Recorder
 from paribus.features.matching import UNMATCHED, LatentMatches
 from paribus.results.schema import Figure
 from paribus.stats.matching import p_of_matches
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.nulls import null_columns, null_quantiles, placed
 from paribus.stats.permutation import MONTE_CARLO
 
 NOTHING_DRAWN = "none: no random autoencoder, or no partner"
@@ -80,7 +80,6 @@ def _of(found: LatentMatches, way: str) -> tuple[Ints, Floats, Floats]:
 def matches_of(found: LatentMatches, way: str, first: Side, level: float) -> pd.DataFrame:
     """Return one row per latent of the first that is matched in a way; established at a level."""
     partner, value, drawn = _of(found, way)
-    low, median, high = null_quantiles(drawn.T)
     p, p_adj = p_of_matches(value, drawn)
     rate = np.where(partner != UNMATCHED, found.other_rate[partner], np.nan)
     beside = found.beside[way]
@@ -95,10 +94,7 @@ def matches_of(found: LatentMatches, way: str, first: Side, level: float) -> pd.
             "cosine": value if way == DECODER else beside,
             "correlation": value if way == ACTIVATION else beside,
             "null": NULL,
-            "null_low": low,
-            "null_median": median,
-            "null_high": high,
-            "null_percentile": null_percentile(value, drawn.T),
+            **placed(value, drawn.T),
             "p": p,
             "p_method": np.where(np.isfinite(p), MONTE_CARLO, NOTHING_DRAWN),
             "p_adj": p_adj,
@@ -116,8 +112,6 @@ def total_of(found: LatentMatches, way: str, part: pd.DataFrame, first: Side, se
     _, value, drawn = _of(found, way)
     known = np.isfinite(value)
     mean = float(value[known].mean()) if known.any() else float("nan")
-    means = _mean_of_known(drawn)[None]
-    low, median, high = null_quantiles(means)
     established = int((part["established"] == "established").sum())
     return {
         "epoch": first.epoch,
@@ -128,10 +122,7 @@ def total_of(found: LatentMatches, way: str, part: pd.DataFrame, first: Side, se
         "n_other": found.n_others,
         "n_matched": int(known.sum()),
         "mean": mean,
-        "null_low": float(low[0]),
-        "null_median": float(median[0]),
-        "null_high": float(high[0]),
-        "null_percentile": float(null_percentile(np.array([mean]), means)[0]),
+        **null_columns(mean, _mean_of_known(drawn), "null"),
         "n_established": established,
         "share_established": established / len(part),
         "n_mutual": int(part["mutual"].sum()),

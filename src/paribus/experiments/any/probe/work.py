@@ -12,6 +12,7 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._vectors import bound_place, classes, vectors
 from paribus.measure.executor import Executor
+from paribus.methods.contrast import Null
 from paribus.methods.probe import probe
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates
@@ -94,4 +95,4 @@ def _at(experiment: Probe, setup: NetworkSetup, executor: Executor, rows: Rows, 
     ]
     sums = reduce_to_clusters(np.array([one.gain for one in found]), cluster[rows.reported])
     null = np.array([one.control for one in found])
-    return Part(epoch, labels, sums, None, null if null.shape[1] else None, NULL if null.shape[1] else "")
+    return Part(epoch, labels, sums, None, Null(null, NULL) if null.shape[1] else None)

@@ -15,7 +15,7 @@ from paribus.experiments.validation._validated import Usable, to_shuffle, usable
 from paribus.experiments.validation.shuffle_null.spec import ShuffleNull
 from paribus.results.schema import Aggregates, Figure, Table
 from paribus.stats.multiplicity import adjust
-from paribus.stats.nulls import null_percentile, null_quantiles
+from paribus.stats.nulls import null_percentile, placed
 from paribus.stats.permutation import MONTE_CARLO
 
 
@@ -84,12 +84,6 @@ def shuffled_vectors(experiment: ShuffleNull, setup: Validated, recorder: Record
 def tables(experiment: ShuffleNull, setup: Validated, recorder: Recorder, usable: Usable, found: Judged) -> None:
     """Hand the tables and the figure over."""
     how = usable.null
-
-    def placed(values: Floats, null: Floats) -> dict[str, Floats]:
-        low, median, high = null_quantiles(null)
-        percentile = null_percentile(values, null)
-        return {"null_low": low, "null_median": median, "null_high": high, "null_percentile": percentile}
-
     p = np.array([found.p_of[name] for name in STATISTICS])
     observed = np.array([found.observed[name] for name in STATISTICS])
     summary = pd.DataFrame({"statistic": STATISTICS, "observed": observed, **placed(observed, found.drawn.T)})
