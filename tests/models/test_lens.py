@@ -191,7 +191,7 @@ def test_one_head_is_read_beside_the_others(tmp_path):
         ({"normalize_activations": "layernorm"}, {}, "did you mean 'layer_norm'"),
         ({"normalize_activations": "layer_norm", "hook_head_index": 1}, {}, "beside the other heads"),
         ({"apply_b_dec_to_input": "yes"}, {}, "expected true or false"),
-        ({"hook_head_index": "all"}, {}, "expected a head's number"),
+        ({"hook_head_index": "all"}, {}, "hook_head_index='all'; expected a whole number from 0"),
         ({"d_in": D + 1}, {}, "says d_in=7, the weights have 6"),
         ({"d_sae": 4}, {}, "says d_sae=4, the weights have 11"),
         ({}, {"scaling_factor": 2 * torch.ones(F)}, "does not say finetuning_scaling_factor=true"),

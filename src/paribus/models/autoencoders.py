@@ -12,6 +12,7 @@ from paribus.models import loading
 from paribus.models.lens import load_lens, read_settings
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.models.sae import SAE
+from paribus.models.state import cpu_state
 from paribus.spec import path_of
 
 TOP_K, BY_POSITION = "settings.top_k", "settings.by_position"
@@ -46,13 +47,13 @@ def random_sae(
         torch.Size([32, 8])
     """
     sae = SparseAutoencoder(width, n_features, clamp=clamp, top_k=top_k, by_position=by_position)
-    with torch.no_grad():
-        rows = torch.nn.functional.normalize(torch.randn(n_features, width, generator=generator), dim=1)
-        sae.encoder.weight.copy_(rows)
-        sae.encoder.bias.zero_()
-        sae.decoder.weight.copy_(rows.T)
-        sae.decoder.bias.zero_()
-    return sae.eval()
+    rows = unit_rows(n_features, width, generator)
+    return sae.fill(rows, rows).eval()
+
+
+def unit_rows(n: int, width: int, generator: torch.Generator) -> torch.Tensor:
+    """Return random vectors of length 1 ``[n, width]``."""
+    return torch.nn.functional.normalize(torch.randn(n, width, generator=generator), dim=1)
 
 
 def random_alike(
@@ -77,14 +78,10 @@ def random_alike(
         >>> [round(float(one), 2) for one in (made.encode(vectors)[0] > 0).double().mean(0)]
         [0.1, 0.5]
     """
-    rows = torch.nn.functional.normalize(torch.randn(len(rates), sae.width, generator=generator), dim=1)
+    rows = unit_rows(len(rates), sae.width, generator)
     made = SparseAutoencoder(sae.width, len(rates), center_input=False, unit_norm=False, normalise=sae.normalise)
     with torch.no_grad():
-        made.encoder.weight.copy_(rows)
-        made.decoder.weight.copy_(rows.T)
-        made.encoder.bias.zero_()
-        made.decoder_bias.zero_()
-        made = made.to(sae.encoder.weight).eval()
+        made = made.fill(rows, rows).to(sae.encoder.weight).eval()
         projected = made.preactivation(vectors.to(sae.encoder.weight)).double()
         for rate in sorted(set(rates.tolist())):
             some = (rates == rate).to(projected.device)
@@ -139,7 +136,7 @@ def packed(sae: SparseAutoencoder) -> dict[str, torch.Tensor]:
         >>> again.top_k, again.clamp
         (3, None)
     """
-    state = {name: value.detach().to("cpu", copy=True) for name, value in sae.state_dict().items()}
+    state = cpu_state(sae)
     state[TOP_K] = torch.tensor(sae.top_k or 0)
     state[BY_POSITION] = torch.tensor(sae.by_position)
     return state

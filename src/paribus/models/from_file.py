@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paribus.models.left_out import check_left_out
+from paribus.errors import ConfigError
 from paribus.spec import Spec, field
 
 if TYPE_CHECKING:
@@ -60,3 +61,16 @@ class ImageClassifier(FromFile):
         """
         made: nn.Module = self.work_module().build(self, in_channels, n_classes, generator)
         return made
+
+
+def check_left_out(leave_out: Sequence[str], weights: str | None, where: str) -> None:
+    """Check that modules are only left out of a file that there is.
+
+    Raises:
+        ConfigError: If there is none.
+
+    Example:
+        >>> check_left_out(["fc"], "weights.pt", "ResNet18")
+    """
+    if leave_out and weights is None:
+        raise ConfigError(f"{where}.leave_out: names modules of a file, and there is none; set weights too")

@@ -19,6 +19,7 @@ from torch import nn
 
 from paribus.config.own_code import code_of
 from paribus.errors import ConfigError
+from paribus.models.state import cpu_state
 from paribus.spec import Spec, field
 
 _held: dict[str, nn.Module] = {}
@@ -96,7 +97,7 @@ def state_of(spec: HandedModel) -> dict[str, torch.Tensor]:
     Raises:
         ConfigError: If it is not held any more.
     """
-    return {name: value.detach().cpu().contiguous().clone() for name, value in spec.held().state_dict().items()}
+    return cpu_state(spec.held())
 
 
 def bytes_of(spec: HandedModel) -> int:
@@ -149,23 +150,18 @@ def _plain(value: Any, functions: list[Any]) -> Any:
     Raises:
         TypeError: If it is nothing that can be told from another one.
     """
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | float | str | torch.dtype | torch.Size | enum.Enum | slice):
         return repr(value)
     if isinstance(value, torch.Tensor):
         return _tensor(value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
         return f"{value.dtype}{value.shape}{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
-    if isinstance(value, torch.dtype | torch.Size | enum.Enum | slice):
-        return repr(value)
     if isinstance(value, torch.device):
         return "device"  # the device does not matter
     if isinstance(value, list | tuple | set | frozenset | Mapping):
         return [type(value).__name__, list(_items(value, functions))]
-    if isinstance(value, type):
-        functions.append(value)
-        return f"{value.__module__}:{value.__qualname__}"
-    if isinstance(value, FunctionType):
-        if value.__closure__:
+    if isinstance(value, type | FunctionType):
+        if getattr(value, "__closure__", None):
             raise TypeError
         functions.append(value)
         return f"{value.__module__}:{value.__qualname__}"

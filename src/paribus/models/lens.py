@@ -73,6 +73,7 @@ def read_settings(folder: Path) -> LensSettings:
     about = {**config, **(metadata if isinstance(metadata, dict) else {})}
     architecture = _architecture(config, folder)
     top_k = _top_k(config, folder, architecture)
+    head = "hook_head_index" if "hook_head_index" in about else "hook_point_head_index"
     settings = LensSettings(
         folder=folder,
         architecture="topk" if top_k is not None else architecture,
@@ -82,7 +83,7 @@ def read_settings(folder: Path) -> LensSettings:
         rescaled=top_k is not None and _flag(config, "rescale_acts_by_decoder_norm", False, folder),
         finetuned=_flag(config, "finetuning_scaling_factor", False, folder),
         hook=str(about.get("hook_name") or about.get("hook_point") or ""),
-        head=_head(about, folder),
+        head=_number(about, head, folder, least=0),
         stated=(_number(config, "d_in", folder), _number(config, "d_sae", folder)),
     )
     if settings.head is not None and settings.normalise != "none":
@@ -122,13 +123,7 @@ def load_lens(folder: Path, *, width: int | None = None) -> SparseAutoencoder:
         normalise=settings.normalise,
         by_position=True,  # SAELens trains on single tokens
     )
-    with torch.no_grad():
-        sae.encoder.weight.copy_(encoder)
-        sae.encoder.bias.copy_(bias)
-        sae.decoder.weight.copy_(decoder.T)
-        sae.decoder.bias.zero_()
-        sae.decoder_bias.copy_(centre)
-    return sae.eval()
+    return sae.fill(encoder, decoder, bias, centre).eval()
 
 
 def _parts(state: Mapping[str, Tensor], settings: LensSettings) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -243,21 +238,14 @@ def _flag(config: Mapping[str, Any], name: str, default: bool, folder: Path) -> 
     return found
 
 
-def _number(config: Mapping[str, Any], name: str, folder: Path) -> int | None:
+def _number(config: Mapping[str, Any], name: str, folder: Path, least: int = 1) -> int | None:
     found = config.get(name)
     if found is None:
         return None
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise CheckpointError(f"sae {folder}: {LENS_CONFIG} says {name}={found!r}; expected a whole number from 1")
-    return found
-
-
-def _head(about: Mapping[str, Any], folder: Path) -> int | None:
-    found = about.get("hook_head_index", about.get("hook_point_head_index"))
-    if found is None:
-        return None
-    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise CheckpointError(f"sae {folder}: {LENS_CONFIG} says hook_head_index={found!r}; expected a head's number")
+    if not isinstance(found, int) or isinstance(found, bool) or found < least:
+        raise CheckpointError(
+            f"sae {folder}: {LENS_CONFIG} says {name}={found!r}; expected a whole number from {least}"
+        )
     return found
 
 

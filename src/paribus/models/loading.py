@@ -117,19 +117,20 @@ def _is_same_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
     return one.device == other.device and one.dtype == other.dtype and one.is_set_to(other)
 
 
-def start_from(model: nn.Module, weights: str | None, leave_out: Sequence[str] = ()) -> None:
-    """Load the file ``weights`` into ``model``, without the modules ``leave_out``; None leaves the model as it is.
+def start_from(model: nn.Module, weights: str | None, leave_out: Sequence[str] = ()) -> nn.Module:
+    """Load the file ``weights`` into ``model``, without the modules ``leave_out``, and return it; None loads nothing.
 
     Raises:
         CheckpointError: If the file cannot be read or does not fit; the message names the file.
     """
     if weights is None:
-        return
+        return model
     state = load_state(weights)
     try:
         fit_state(model, state, leave_out)
     except CheckpointError as error:
         raise CheckpointError(f"{weights}: {error}") from None
+    return model
 
 
 def _read_safetensors(file: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A digest of weights by name."""
+"""The weights of a network by name: a copy, and a digest."""
 
 from __future__ import annotations
 
@@ -7,6 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
+
+
+def cpu_state(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Return a copy of the weights of ``module`` on the CPU, each contiguous.
+
+    Example:
+        >>> list(cpu_state(torch.nn.Linear(2, 1)))
+        ['weight', 'bias']
+    """
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in module.state_dict().items()}
 
 
 def state_digest(state: Mapping[str, Any]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from paribus.models.from_file import check_left_out
 from paribus.models.hf import files_of
-from paribus.models.left_out import check_left_out
 from paribus.spec import Spec, field, path_of
 
 if TYPE_CHECKING:

@@ -18,20 +18,16 @@ def random_parts(node: Any, *, sae: bool = True) -> tuple[str, ...]:
         node: Spec of the ``model`` group.
         sae: Whether its autoencoder counts.
     """
-    parts = ["model"] if _is_random(node) else []
-    inner = getattr(node, "sae", None)
-    if sae and _is_random(inner):
-        parts.append("model.sae")
-    return tuple(parts)
+    parts = {"model": node, "model.sae": getattr(node, "sae", None) if sae else None}
+    return tuple(name for name, part in parts.items() if _is_random(part))
 
 
 def unasked(node: Any, *, sae: bool = True) -> tuple[str, ...]:
     """Return those of :func:`random_parts` that were not requested; ``untrained`` on the model covers all parts."""
     if getattr(node, UNTRAINED, False):
         return ()
-    inner = getattr(node, "sae", None)
-    asked = {"model.sae"} if getattr(inner, UNTRAINED, False) else set()
-    return tuple(part for part in random_parts(node, sae=sae) if part not in asked)
+    asked = getattr(getattr(node, "sae", None), UNTRAINED, False)
+    return tuple(part for part in random_parts(node, sae=sae) if part == "model" or not asked)
 
 
 def _is_random(node: Any) -> bool:

@@ -15,14 +15,14 @@ from paribus.experiments.history import checkpoint_table
 from paribus.experiments.sae_training import Vectors, train_and_report
 from paribus.experiments.train_sae import TrainSAE
 from paribus.models.autoencoders import random_sae
-from paribus.models.state import state_digest
+from paribus.models.state import cpu_state, state_digest
 from paribus.results.schema import Aggregates
 from paribus.subjects.builds.contexts import remove_some
 from paribus.subjects.builds.models.set_model import SAE_SITE
 from paribus.subjects.builds.states import States
 from paribus.subjects.builds.tokens import n_tokens
 from paribus.training.loops.sae import SAERun
-from paribus.training.loops.workspace import checkpoint_name, cpu_state
+from paribus.training.loops.workspace import checkpoint_name
 
 
 def validate(experiment: TrainSAE, setup: BuildSetup) -> None:

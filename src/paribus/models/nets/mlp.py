@@ -41,6 +41,5 @@ class MLPNet(nn.Module):
 
 def build(spec: MLP, n_features: int, n_classes: int, generator: torch.Generator) -> nn.Module:
     """Return the network of a spec, with its weights; see :meth:`paribus.models.mlp.MLP.build`."""
-    model = construct(lambda: MLPNet(n_features, n_classes, tuple(spec.widths)), generator)
-    start_from(model, spec.weights, spec.leave_out)
-    return model
+    made = construct(lambda: MLPNet(n_features, n_classes, tuple(spec.widths)), generator)
+    return start_from(made, spec.weights, spec.leave_out)

@@ -73,6 +73,5 @@ class ResNet18Net(nn.Module):
 
 def build(spec: ResNet18, in_channels: int, n_classes: int, generator: torch.Generator) -> nn.Module:
     """Return the network of a spec, with its weights; see :meth:`paribus.models.resnet18.ResNet18.build`."""
-    model = construct(lambda: ResNet18Net(in_channels, n_classes, spec.width, spec.stem), generator)
-    start_from(model, spec.weights, spec.leave_out)
-    return model
+    made = construct(lambda: ResNet18Net(in_channels, n_classes, spec.width, spec.stem), generator)
+    return start_from(made, spec.weights, spec.leave_out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -61,6 +63,22 @@ class SparseAutoencoder(nn.Module):
         self.unit_norm = unit_norm
         self.normalise = normalise
         self.by_position = by_position
+
+    @torch.no_grad()
+    def fill(self, encoder: Tensor, decoder: Tensor, bias: Tensor | float = 0.0, centre: Tensor | float = 0.0) -> Self:
+        """Take weights, and return itself.
+
+        Args:
+            encoder: A row for each feature ``[F, d]``.
+            decoder: What a unit of each feature adds ``[F, d]``.
+            bias: The encoder's ``[F]``.
+            centre: Of the inputs ``[d]``, which is added to the reconstruction.
+        """
+        self.encoder.weight.copy_(encoder)
+        self.decoder.weight.copy_(decoder.T)
+        for own, value in ((self.encoder.bias, bias), (self.decoder.bias, 0.0), (self.decoder_bias, centre)):
+            own.copy_(torch.as_tensor(value))
+        return self
 
     @property
     def n_features(self) -> int:
@@ -145,10 +163,4 @@ class SparseAutoencoder(nn.Module):
 
 def identity_autoencoder(width: int, clamp: Tensor) -> SparseAutoencoder:
     """Return the autoencoder whose feature k is the ReLU of unit k, clamped at ``clamp[k]``."""
-    sae = SparseAutoencoder(width, width, clamp=clamp)
-    with torch.no_grad():
-        sae.encoder.weight.copy_(torch.eye(width))
-        sae.encoder.bias.zero_()
-        sae.decoder.weight.copy_(torch.eye(width))
-        sae.decoder.bias.zero_()
-    return sae
+    return SparseAutoencoder(width, width, clamp=clamp).fill(torch.eye(width), torch.eye(width))

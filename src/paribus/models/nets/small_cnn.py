@@ -59,6 +59,5 @@ class SmallCNNNet(nn.Module):
 
 def build(spec: SmallCNN, in_channels: int, n_classes: int, generator: torch.Generator) -> nn.Module:
     """Return the network of a spec, with its weights; see :meth:`paribus.models.small_cnn.SmallCNN.build`."""
-    model = construct(lambda: SmallCNNNet(in_channels, n_classes, spec.width, spec.norm), generator)
-    start_from(model, spec.weights, spec.leave_out)
-    return model
+    made = construct(lambda: SmallCNNNet(in_channels, n_classes, spec.width, spec.norm), generator)
+    return start_from(made, spec.weights, spec.leave_out)

@@ -115,5 +115,4 @@ def build(spec: TextClassifier, n_tokens: int, n_classes: int, generator: torch.
         raise ConfigError(f"{where}: {type(encoder).__name__} says no width of its vectors")
     model = TextClassifierNet(encoder, width, n_classes, pooling=spec.pooling, frozen=spec.trained == "head")
     initialise(model.head, generator)
-    start_from(model, spec.weights, spec.leave_out)
-    return model.eval()
+    return start_from(model, spec.weights, spec.leave_out).eval()

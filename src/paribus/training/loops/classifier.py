@@ -20,6 +20,7 @@ from paribus.config.science import stated
 from paribus.engine.given import Given, arguments
 from paribus.errors import DivergedError
 from paribus.models.loading import fit_state
+from paribus.models.state import cpu_state
 from paribus.subjects.in_splits import SPLITS
 from paribus.subjects.labelled import LabelledData
 from paribus.training.grokfast import GrokfastEMA
@@ -107,15 +108,7 @@ def train_classifier(
         DivergedError: If the loss is not finite; the epoch is named.
         CheckpointError: If the kept state belongs to another training.
     """
-    loop = _Loop(
-        model,
-        data,
-        spec,
-        seed=int(rng.integers(2**62)),
-        workspace=workspace,
-        device=device,
-        batch_limit=batch_limit,
-    )
+    loop = _Loop(model, data, spec, int(rng.integers(2**62)), workspace, device, batch_limit)
     resumed_from = loop.take_up()
     for evaluation in loop.history:
         observe(evaluation)
@@ -136,7 +129,6 @@ class _Loop:
         model: nn.Module,
         data: LabelledData,
         spec: TrainingSpec,
-        *,
         seed: int,
         workspace: CheckpointStore,
         device: str,
@@ -209,10 +201,10 @@ class _Loop:
         state: dict[str, torch.Tensor] | None = None
         for peak, column in self.peak_columns.items():
             if best_epoch(self.history, column) == self.epoch:
-                state = state or self._weights()
+                state = state or cpu_state(self.model)
                 self.peaks[peak] = state
         if self.epoch in self.scheduled:
-            self._keep(self.epoch, state or self._weights())
+            self._keep(self.epoch, state or cpu_state(self.model))
         return evaluation
 
     def finish(self) -> tuple[int, ...]:
@@ -232,7 +224,7 @@ class _Loop:
             {
                 "identity": self.identity,
                 "epoch": self.epoch,
-                "model": self._weights(),
+                "model": cpu_state(self.model),
                 "optimizer": _copied(self.optimizer.state_dict()),
                 "grokfast": self.grokfast.state() if self.grokfast else {},
                 "history": [dataclasses.asdict(evaluation) for evaluation in self.history],
@@ -262,11 +254,6 @@ class _Loop:
             for name, value in averages.items():
                 if isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim:
                     averages[name] = torch.empty_like(parameter).copy_(value).detach()
-
-    def _weights(self) -> dict[str, torch.Tensor]:
-        return {
-            name: value.detach().to("cpu", copy=True).contiguous() for name, value in self.model.state_dict().items()
-        }
 
     def _keep(self, epoch: int, state: dict[str, torch.Tensor]) -> None:
         self.workspace.save(checkpoint_name(epoch), {"model": state, "epoch": epoch})

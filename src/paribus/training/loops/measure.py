@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from paribus.arrays import Ints
 from paribus.engine.batches import halving
 from paribus.engine.given import Given, given
 from paribus.subjects.images.data import EightBitImages
+from paribus.subjects.in_splits import SPLITS
 from paribus.subjects.labelled import LabelledData
 
 RANK_ROWS = 512
@@ -102,9 +104,7 @@ class SplitImages:
         self.device = device
         self.memory_format = memory_format
         self.labels = torch.from_numpy(data.labels[rows].copy()).to(device)
-        size = 4 * len(rows)
-        for extent in data.inputs.shape[1:]:
-            size *= int(extent)
+        size = 4 * len(rows) * math.prod(data.inputs.shape[1:])
         if keep_bytes is None:
             streamed = isinstance(data.inputs, EightBitImages) and not data.inputs.in_memory
             keep_bytes = STREAMED_KEEP_BYTES if streamed else KEEP_BYTES
@@ -168,10 +168,7 @@ def evaluate(
     return Evaluation(
         epoch=epoch,
         train_loss=train_loss,
-        train_acc=accuracies["train"],
-        id_val_acc=accuracies.get("id_val", float("nan")),
-        val_acc=accuracies.get("val", float("nan")),
-        ood_acc=accuracies.get("ood", float("nan")),
+        **{f"{name}_acc": accuracies.get(name, float("nan")) for name in SPLITS},
         weight_norm=float(norm),
         feature_rank=rank,
     )

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from paribus import seeds
 from paribus.errors import DivergedError
+from paribus.models.autoencoders import unit_rows
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
+from paribus.models.state import cpu_state
+from paribus.training.loops.workspace import RESUME, CheckpointStore, kept_state
 from paribus.training.sae import SAEQuality, SAETraining
 
 AT_ONCE = 16_384
@@ -113,8 +115,7 @@ def random_baseline(sae: SparseAutoencoder, train: Tensor, generator: torch.Gene
     shares = [(float((sae.encode(part)[0] > 0).float().mean()), len(part)) for part in torch.split(train, AT_ONCE)]
     rate = sum(share * n for share, n in shares) / len(train)
     random = SparseAutoencoder(sae.width, sae.n_features, unit_norm=False, top_k=sae.top_k).to(train.device)
-    rows = torch.nn.functional.normalize(torch.randn(sae.n_features, sae.width, generator=generator), dim=1)
-    random.encoder.weight.copy_(rows.to(train.device))
+    random.encoder.weight.copy_(unit_rows(sae.n_features, sae.width, generator))
     random.encoder.bias.zero_()
     random.decoder_bias.copy_(train.mean(0))
     if sae.top_k is None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from paribus.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 
 class CheckpointStore(Protocol):
@@ -64,14 +61,3 @@ def kept_state(workspace: CheckpointStore, identity: str) -> dict[str, Any] | No
             "use an empty workspace for this one"
         )
     return kept
-
-
-def cpu_state(module: nn.Module) -> dict[str, Tensor]:
-    """Return a copy of the weights of ``module`` on the CPU.
-
-    Example:
-        >>> import torch
-        >>> list(cpu_state(torch.nn.Linear(2, 1)))
-        ['weight', 'bias']
-    """
-    return {name: value.detach().to("cpu", copy=True) for name, value in module.state_dict().items()}

@@ -20,10 +20,10 @@ from paribus.measure.executor import Executor
 from paribus.models.autoencoders import packed, random_sae
 from paribus.models.handed import HandedModel
 from paribus.models.nets.sae import SparseAutoencoder
-from paribus.models.state import state_digest
+from paribus.models.state import cpu_state, state_digest
 from paribus.results.schema import Aggregates
 from paribus.training.loops.sae import SAERun
-from paribus.training.loops.workspace import autoencoder_name, checkpoint_name, cpu_state
+from paribus.training.loops.workspace import autoencoder_name, checkpoint_name
 
 CONTEXTS_AT_ONCE = 256
 """Contexts whose values are held at once."""

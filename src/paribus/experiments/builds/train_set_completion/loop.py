@@ -16,11 +16,12 @@ from paribus import seeds
 from paribus.engine.batches import to_device
 from paribus.errors import DataError, DivergedError
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
+from paribus.models.state import cpu_state
 from paribus.subjects.builds.contexts import remove_some
 from paribus.subjects.builds.states import WEAPON_COLUMN, Codes
 from paribus.subjects.builds.tokens import padded_ids, presence
 from paribus.subjects.builds.vocabulary import Vocabulary
-from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
+from paribus.training.loops.workspace import RESUME, CheckpointStore, kept_state
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from paribus.experiments.builds.train_set_completion.loop import train_set_compl
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
 from paribus.experiments.history import checkpoint_table, history_figure, history_table
-from paribus.models.state import state_digest
+from paribus.models.state import cpu_state, state_digest
 from paribus.results.schema import Aggregates
-from paribus.training.loops.workspace import checkpoint_name, cpu_state
+from paribus.training.loops.workspace import checkpoint_name
 
 HISTORY_COLUMNS = {
     "epoch": "passes over the training builds so far",

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paribus.errors import DivergedError
-from paribus.training.loops.workspace import RESUME, CheckpointStore, cpu_state, kept_state
+from paribus.models.state import cpu_state
+from paribus.training.loops.workspace import RESUME, CheckpointStore, kept_state
 
 BETAS = (0.9, 0.98)
 

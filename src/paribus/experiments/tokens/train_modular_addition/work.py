@@ -19,10 +19,10 @@ from paribus.experiments.tokens.train_modular_addition.loop import (
     train_modular,
 )
 from paribus.experiments.tokens.train_modular_addition.spec import TrainModularAddition
-from paribus.models.state import state_digest
+from paribus.models.state import cpu_state, state_digest
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Figure, Table
-from paribus.training.loops.workspace import checkpoint_name, cpu_state
+from paribus.training.loops.workspace import checkpoint_name
 
 COLUMNS = {
     "epoch": "steps so far, each on all training pairs",
