@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,6 +25,11 @@ def exchangeable_blocks(clusters: ArrayLike) -> list[Ints]:
     return [
         order[starts[sizes == size][:, None] + np.arange(size)].astype(np.int64) for size in np.unique(sizes[sizes > 0])
     ]
+
+
+def n_exchangeable(blocks: Iterable[Ints]) -> int:
+    """Return how many clusters have another one of their size."""
+    return sum(len(rows) for rows in blocks if len(rows) > 1)
 
 
 def block_permutations(clusters: ArrayLike, n_permutations: int, rng: np.random.Generator) -> Iterator[Ints]:

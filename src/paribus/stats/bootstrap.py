@@ -14,9 +14,10 @@ from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.clusters import (
     ClusterSums,
     bootstrap_weights,
+    by_size,
     join_units,
+    one_row_where_equal,
     reduce_to_clusters,
-    scalar_or_array,
     support_groups,
 )
 from paribus.stats.intervals import (
@@ -72,6 +73,11 @@ class Interval:
     low: Any
     high: Any
     method: Any
+
+    @classmethod
+    def of(cls, low: Floats, high: Floats, method: Methods, *, scalar: bool) -> Interval:
+        """Return the intervals of columns, or that of the only one."""
+        return cls(float(low[0]), float(high[0]), str(method[0])) if scalar else cls(low, high, method)
 
 
 def exactly_zero(sums: ClusterSums) -> Bools:
@@ -130,12 +136,10 @@ def mean_intervals(
     low = np.where(method == EXACT_ZERO, 0.0, np.nan)
     high = low.copy()
     large = np.flatnonzero(method == PERCENTILE)
-    for start in range(0, len(large), ROWS_AT_ONCE):
-        rows = large[start : start + ROWS_AT_ONCE]
+    for rows in (large[some] for some in by_size(len(large), ROWS_AT_ONCE)):
         low[rows], high[rows] = _percentile(sums.sums[rows], sums.counts[rows], spec, rng)
     for rows, clusters in support_groups(sums.counts, np.flatnonzero(method == BOOTSTRAP_T)):
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            some = rows[start : start + ROWS_AT_ONCE]
+        for some in (rows[each] for each in by_size(len(rows), ROWS_AT_ONCE)):
             part = ClusterSums(sums.sums[np.ix_(some, clusters)], sums.counts[np.ix_(some, clusters)], sums.sd[some])
             low[some], high[some] = _studentised(part, spec, rng, flips)
     return settle(low, high, method, sums.n_clusters, bounds=bounds)
@@ -175,17 +179,12 @@ def widened(tail: ArrayLike, effective: ArrayLike) -> Floats:
 
 def _percentile(sums: Floats, counts: Floats, spec: StatsSpec, rng: np.random.Generator) -> tuple[Floats, Floats]:
     sums, counts = join_units((sums, counts), rng)
-    sizes = _one_row_where_equal(counts)
+    sizes = one_row_where_equal(counts)
     draws = []
     for weights in bootstrap_weights(sums.shape[1], spec.n_bootstrap, rng):
         with np.errstate(invalid="ignore", divide="ignore"):
             draws.append((weights @ sums.T) / (weights @ sizes.T))
     return _quantiles(np.concatenate(draws), spec)
-
-
-def _one_row_where_equal(counts: Floats) -> Floats:
-    """Return the first of the rows ``[rows, clusters]`` where all are equal, else all."""
-    return counts[:1] if bool((counts == counts[:1]).all()) else counts
 
 
 def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -224,7 +223,7 @@ class Studentised:
         self._size, self._scores = size, scores / size[:, None]  # squares of tiny effects must not underflow
         left_out = np.divide(n, n - counts, out=np.zeros_like(counts), where=counts < n) ** 2
         self._squares, self._mixed = self._scores**2 * left_out, self._scores * counts * left_out
-        self._sizes = _one_row_where_equal(counts)
+        self._sizes = one_row_where_equal(counts)
         self._last = (counts**2 * left_out)[: len(self._sizes)]
         with np.errstate(invalid="ignore", divide="ignore"):
             self._se = np.nan_to_num(np.sqrt(self._squares.sum(axis=1)) / n[:, 0])
@@ -318,11 +317,7 @@ def cluster_interval(
     scalar = columns.ndim == 1
     columns = columns[:, None] if scalar else columns
     low, high, method = mean_intervals(reduce_to_clusters(columns.T, clusters), spec=spec, rng=rng, bounds=bounds)
-    return Interval(
-        scalar_or_array(low, scalar=scalar),
-        scalar_or_array(high, scalar=scalar),
-        str(method[0]) if scalar else method,
-    )
+    return Interval.of(low, high, method, scalar=scalar)
 
 
 def weighted_intervals(

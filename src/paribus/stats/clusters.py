@@ -107,9 +107,8 @@ class ClusterSums:
         40): no interval and no test rests on it.
         """
         k = self.n_clusters.astype(np.float64)
-        norms, start = np.empty(len(k)), 0
-        for n_rows in chunk_sizes(len(k), self.sums.shape[1]):
-            some = slice(start, start := start + n_rows)
+        norms = np.empty(len(k))
+        for some in slices(len(k), self.sums.shape[1]):
             scores = ClusterSums(self.sums[some], self.counts[some], self.sd[some]).residuals()
             size = np.abs(scores).max(axis=1, initial=0.0)
             scores /= np.where(size > 0, size, 1.0)[:, None]  # squares of tiny effects must not underflow
@@ -231,29 +230,44 @@ def join_units(matrices: tuple[Floats, ...], rng: np.random.Generator, *, limit:
     return tuple(np.add.reduceat(matrix[:, order], starts, axis=1) for matrix in matrices)
 
 
-def chunk_sizes(total: int, width: int, *, budget: int = CHUNK_ELEMENTS) -> Iterator[int]:
-    """Yield chunk sizes that add up to ``total``, each times ``width`` staying within ``budget`` elements.
+def chunk_sizes(total: int, width: int) -> Iterator[int]:
+    """Return the sizes of blocks of ``total`` rows of ``width``.
 
     Example:
-        >>> list(chunk_sizes(10, width=4, budget=16))
-        [4, 4, 2]
+        >>> list(chunk_sizes(3, width=1 << 20))
+        [2, 1]
     """
-    step = max(1, budget // max(1, width))
-    for start in range(0, total, step):
-        yield min(step, total - start)
+    return (some.stop - some.start for some in slices(total, width))
+
+
+def slices(n: int, width: int) -> list[slice]:
+    """Return ``n`` rows of ``width`` in blocks of at most :data:`CHUNK_ELEMENTS` elements.
+
+    Example:
+        >>> slices(3, width=1 << 20)
+        [slice(0, 2, None), slice(2, 3, None)]
+    """
+    return by_size(n, max(1, CHUNK_ELEMENTS // max(1, width)))
+
+
+def by_size(n: int, size: int) -> list[slice]:
+    """Return ``n`` rows in blocks of at most ``size``.
+
+    Example:
+        >>> by_size(3, 2)
+        [slice(0, 2, None), slice(2, 3, None)]
+    """
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def column_blocks(matrix: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yield a matrix [n, k] a few columns at a time, so that arrays of its size stay small; at least one block.
+    """Return a matrix [n, k] a few columns at a time, so that arrays of its size stay small; at least one block.
 
     Example:
         >>> sum(block.shape[1] for block in column_blocks(np.zeros((10, 7))))
         7
     """
-    start = 0
-    for size in chunk_sizes(max(1, matrix.shape[1]), len(matrix), budget=CHUNK_ELEMENTS):
-        yield matrix[:, start : start + size]
-        start += size
+    return (matrix[:, some] for some in slices(max(1, matrix.shape[1]), len(matrix)))
 
 
 def bootstrap_weights(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
@@ -281,6 +295,11 @@ def random_bits(n_units: int, n_draws: int, rng: np.random.Generator) -> Iterato
         yield np.unpackbits(packed, count=size * n_units).reshape(size, n_units).astype(np.float64)
 
 
+def one_row_where_equal(counts: Floats) -> Floats:
+    """Return the sizes of clusters ``[rows, clusters]``, one row where all rows have the same."""
+    return counts[:1] if bool((counts == counts[:1]).all()) else counts
+
+
 def support_groups(counts: Floats, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
     """Yield ``(rows, clusters)`` index arrays: the given rows grouped by the set of clusters that support them."""
     groups: dict[bytes, list[int]] = {}
@@ -288,13 +307,3 @@ def support_groups(counts: Floats, rows: Ints) -> Iterator[tuple[Ints, Ints]]:
         groups.setdefault(np.packbits(counts[row] > 0).tobytes(), []).append(int(row))
     for members in groups.values():
         yield np.array(members, dtype=np.int64), np.flatnonzero(counts[members[0]] > 0)
-
-
-def scalar_or_array(values: Floats, *, scalar: bool) -> Any:
-    """Return the only element as a float, or the array.
-
-    Example:
-        >>> scalar_or_array(np.array([2.0]), scalar=True)
-        2.0
-    """
-    return float(values.ravel()[0]) if scalar else values

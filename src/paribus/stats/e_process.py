@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats
 from paribus.stats.bootstrap import Interval
+from paribus.stats.few import complete
 from paribus.stats.intervals import EQUAL_UNITS, too_few
-from paribus.stats.sequential import checked, hull
+from paribus.stats.sequential import hull
 
 THETAS = (0.4, 0.8, 1.6)
 """Sizes of the effects, in standard deviations of a difference, that the e-process bets on, in both directions."""
@@ -48,7 +49,7 @@ def e_value(differences: ArrayLike, mean: float = 0.0) -> Floats:
         >>> bool(e_value(np.ones(12))[-1] > 20), bool(e_value([1.0, -1.0] * 6)[-1] < 1)
         (True, True)
     """
-    d = checked(differences) - mean
+    d = complete(differences, "differences") - mean
     scale = np.sqrt(np.cumsum(d**2) / np.arange(1, len(d) + 1))
     return _e_values(np.divide(d, scale, out=np.zeros_like(d), where=scale > 0))
 
@@ -74,7 +75,7 @@ def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
         >>> bool(found.low < 2.0 < found.high), found.method
         (True, 'sign_flip_e_process')
     """
-    values = checked(differences)
+    values = complete(differences, "differences")
     if len(values) < LEAST_PAIRS:
         return Interval(math.nan, math.nan, too_few(len(values), "pair"))
     middle, spread = float(np.median(values)), float(np.ptp(values))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -100,12 +100,7 @@ def effect_table(
     p_method[untested] = [too_few(int(n), "context") for n in sums.n[untested]]
     ci_method[untested] = p_method[untested]
     adj_low, adj_high = adjusted_intervals(sums, (low, high), ~untested, spec=spec, rng=together, bounds=bounds)
-    columns = {
-        "mean_delta": sums.means,
-        "std_delta": sums.sd,
-        "std_error": sums.standard_errors(),
-        "n": sums.n.astype(np.int64),
-        "n_clusters": sums.n_clusters if sums.joined is None else sums.joined,
+    tested = {
         "ci_low": low,
         "ci_high": high,
         "ci_adj_low": adj_low,
@@ -116,7 +111,7 @@ def effect_table(
         "p_method": p_method,
         "skewed": skewed(sums),
     }
-    return pd.DataFrame({**columns, **_beside(sums, null)})
+    return _table(sums, sums.standard_errors(), tested, null)
 
 
 def complete_table(sums: ClusterSums, *, null: ArrayLike | None = None) -> pd.DataFrame:
@@ -141,26 +136,24 @@ def complete_table(sums: ClusterSums, *, null: ArrayLike | None = None) -> pd.Da
     """
     k = len(sums.sums)
     missing, why = np.full(k, np.nan), np.full(k, NO_SAMPLE, dtype=object)
+    tested = dict.fromkeys(("ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj"), missing)
+    tested |= {"ci_method": why, "p_method": why, "skewed": np.zeros(k, np.bool_)}
+    return _table(sums, missing, tested, null)
+
+
+def _table(sums: ClusterSums, errors: Floats, tested: Mapping[str, Any], null: ArrayLike | None) -> pd.DataFrame:
     columns = {
         "mean_delta": sums.means,
         "std_delta": sums.sd,
-        "std_error": missing,
+        "std_error": errors,
         "n": sums.n.astype(np.int64),
         "n_clusters": sums.n_clusters if sums.joined is None else sums.joined,
-        **dict.fromkeys(("ci_low", "ci_high", "ci_adj_low", "ci_adj_high", "p", "p_adj"), missing),
-        "ci_method": why,
-        "p_method": why,
-        "skewed": np.zeros(k, np.bool_),
+        **tested,
     }
-    return pd.DataFrame({**columns, **_beside(sums, null)})
-
-
-def _beside(sums: ClusterSums, null: ArrayLike | None) -> dict[str, Floats]:
-    """Return the columns of a null; none without one."""
-    if null is None:
-        return {}
-    draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
-    return placed(sums.means, draws, scale=sums.scale)
+    if null is not None:
+        draws = np.broadcast_to(np.asarray(null, dtype=np.float64), (len(sums.sums), np.shape(null)[-1]))
+        columns |= placed(sums.means, draws, scale=sums.scale)
+    return pd.DataFrame(columns)
 
 
 def established(

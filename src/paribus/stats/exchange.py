@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Floats, Ints
-from paribus.stats.blocks import permuted
+from paribus.stats.blocks import n_exchangeable, permuted
 from paribus.stats.clusters import chunk_sizes
 
 TABLES_FROM = 256
@@ -36,7 +36,7 @@ class Exchange:
     @property
     def n_exchangeable(self) -> int:
         """Clusters that have another one to exchange with."""
-        return sum(len(rows) for rows in self.classes if len(rows) > 1)
+        return n_exchangeable(self.classes)
 
     def draws(self, sums: Sums, n_draws: int, rng: np.random.Generator) -> Iterator[Floats]:
         """Yield chunks ``[draws, k]`` of the sums under random exchanges.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -23,9 +22,10 @@ from paribus.stats.inversion import (
     drawn_label_shifts,
     drawn_sign_flip_shifts,
     label_shifts,
+    labellings,
     sign_flip_shifts,
 )
-from paribus.stats.permutation import ALTERNATIVES, as_extreme, sign_flip_rows
+from paribus.stats.permutation import as_extreme, sign_flip_rows
 from paribus.stats.shares import gap_interval
 
 LEAST_RUNS = 4
@@ -125,8 +125,7 @@ def paired_sign_flip(
         >>> paired_sign_flip([0.1, 0.3, 0.2, 0.4, 0.2, 0.3]).p
         0.03125
     """
-    values = _complete(differences, "differences")
-    _known(alternative)
+    values = complete(differences, "differences")
     n, exact = len(values), len(values) <= EXACT_PAIRS
     shifts = None
     if alternative == "two-sided":
@@ -175,8 +174,7 @@ def label_permutation(
         >>> round(label_permutation([5, 6, 7, 8], [1, 2, 3, 4]).p, 4)
         0.0286
     """
-    first, second = _complete(a, "a"), _complete(b, "b")
-    _known(alternative)
+    first, second = complete(a, "a"), complete(b, "b")
     difference = first.mean() - second.mean()
     floor = smallest_p("label_permutation", len(first), len(second), alternative=alternative)
     shifts = None
@@ -210,7 +208,7 @@ def mann_whitney(
         >>> found.statistic, round(found.p, 4)
         (16.0, 0.0286)
     """
-    first, second = _complete(a, "a"), _complete(b, "b")
+    first, second = complete(a, "a"), complete(b, "b")
     ranks = rankdata(np.concatenate([first, second])).astype(np.float64)
     p, method = _label_test(ranks, len(first), alternative, rng, n_permutations)
     u = float(ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2)
@@ -231,7 +229,6 @@ def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "tw
     """
     if not (0 <= yes_a <= n_a and 0 <= yes_b <= n_b):
         raise ValueError(f"yes counts must lie within their arms, got {yes_a} of {n_a} and {yes_b} of {n_b}")
-    _known(alternative)
     counts = np.array([[yes_a, n_a - yes_a], [yes_b, n_b - yes_b]])
     found = fisher_exact(counts, alternative=cast(Any, alternative))
     floor = smallest_p("fisher", n_a, n_b, alternative=alternative)
@@ -249,7 +246,7 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
         >>> round(hedges_g([5, 6, 7, 8], [1, 2, 3, 4]), 2)
         2.69
     """
-    first, second = _complete(a, "a"), _complete(b, "b")
+    first, second = complete(a, "a"), complete(b, "b")
     m = len(first) + len(second) - 2
     if m < 2:
         return float("nan")
@@ -291,7 +288,7 @@ def student_interval(values: ArrayLike, confidence: float) -> Interval:
         >>> round(found.low, 2), round(found.high, 2), found.method
         (0.45, 4.55, 'student_t')
     """
-    found = _complete(values, "values")
+    found = complete(values, "values")
     if len(found) < LEAST_RUNS or _alike(found):
         return _none(len(found))
     around = stats.ttest_1samp(found, 0.0).confidence_interval(confidence)
@@ -311,7 +308,7 @@ def welch_interval(a: ArrayLike, b: ArrayLike, confidence: float) -> Interval:
         >>> round(found.low, 2), round(found.high, 2)
         (1.77, 6.23)
     """
-    first, second = _complete(a, "a"), _complete(b, "b")
+    first, second = complete(a, "a"), complete(b, "b")
     if min(len(first), len(second)) < LEAST_RUNS or (_alike(first) and _alike(second)):
         return _none(min(len(first), len(second)))
     around = stats.ttest_ind(first, second, equal_var=False).confidence_interval(confidence)
@@ -362,16 +359,16 @@ def _one_sided_flips(values: Floats, alternative: str) -> float:
     return float(as_extreme(totals[:, None], totals[:1], tolerance, alternative)[0] / len(totals))
 
 
-def _complete(values: ArrayLike, name: str) -> Floats:
+def complete(values: ArrayLike, name: str) -> Floats:
+    """Return values as an array.
+
+    Raises:
+        ValueError: If they are not a list of finite numbers, or there are none.
+    """
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
         raise ValueError(f"{name} must be a non-empty list of finite numbers, got {found.tolist()}")
     return found
-
-
-def _known(alternative: str) -> None:
-    if alternative not in ALTERNATIVES:
-        raise ValueError(f"alternative must be one of {', '.join(ALTERNATIVES)}, got {alternative!r}")
 
 
 def _needed(rng: np.random.Generator | None, n: int) -> np.random.Generator:
@@ -388,8 +385,7 @@ def _label_test(
     centred = values - values.mean()
     observed, tolerance = centred[:n_a].sum(keepdims=True), np.array([TOLERANCE * np.abs(centred).sum()])
     if math.comb(n, n_a) <= EXACT_LABELLINGS:
-        chosen = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(n), n_a)), dtype=np.int64)
-        sums = centred[chosen.reshape(-1, n_a)].sum(axis=1)
+        sums = centred[labellings(n, n_a)].sum(axis=1)
         return float(as_extreme(sums[:, None], observed, tolerance, alternative)[0] / len(sums)), "exact"
     b = 0.0
     for size in chunk_sizes(m, n):

@@ -11,10 +11,8 @@ from scipy.optimize import brentq
 
 from paribus.arrays import Floats
 from paribus.stats.bootstrap import Interval
-from paribus.stats.intervals import NONE
-
-LEAST_RUNS = 4
-"""Below this many runs of an arm (or pairs) there is no interval."""
+from paribus.stats.few import LEAST_RUNS
+from paribus.stats.intervals import too_few
 
 
 def paired_improvement(differences: ArrayLike, confidence: float = 0.95) -> tuple[float, Interval]:
@@ -35,7 +33,7 @@ def paired_improvement(differences: ArrayLike, confidence: float = 0.95) -> tupl
     n = len(values)
     share = float(((values > 0) + 0.5 * (values == 0)).mean())
     if n < LEAST_RUNS:
-        return share, Interval(math.nan, math.nan, f"{NONE}: {n} pairs")
+        return share, Interval(math.nan, math.nan, too_few(n, "pair"))
     z = float(stats.norm.ppf((1 + confidence) / 2))
     middle, half = share + z**2 / (2 * n), z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     scale = 1 + z**2 / n
@@ -65,7 +63,7 @@ def improvement(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[f
     gaps = first[:, None] - second[None]
     share = float(((gaps > 0) + 0.5 * (gaps == 0)).mean())
     if min(n, m) < LEAST_RUNS:
-        return share, Interval(math.nan, math.nan, f"{NONE}: {min(n, m)} runs")
+        return share, Interval(math.nan, math.nan, too_few(min(n, m), "run"))
     z, more = float(stats.norm.ppf((1 + confidence) / 2)), (n + m) / 2 - 1
 
     def beyond(at: float) -> float:

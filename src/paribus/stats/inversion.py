@@ -119,9 +119,15 @@ def label_shifts(first: Floats, second: Floats) -> Shifts:
         6
     """
     n, n_a = len(first) + len(second), len(first)
-    chosen = np.fromiter(itertools.chain.from_iterable(itertools.combinations(range(n), n_a)), dtype=np.int64)
-    low, high, always = _of_labels(chosen.reshape(-1, n_a), first, second)
-    return Shifts(low, high, always, len(chosen) // n_a, _size(first, second))
+    chosen = labellings(n, n_a)
+    low, high, always = _of_labels(chosen, first, second)
+    return Shifts(low, high, always, len(chosen), _size(first, second))
+
+
+def labellings(n: int, n_a: int) -> Ints:
+    """Return every choice of ``n_a`` of ``n`` runs ``[choices, n_a]``."""
+    every = itertools.combinations(range(n), n_a)
+    return np.fromiter(itertools.chain.from_iterable(every), dtype=np.int64).reshape(-1, n_a)
 
 
 def drawn_label_shifts(first: Floats, second: Floats, n_draws: int, rng: np.random.Generator) -> Shifts:

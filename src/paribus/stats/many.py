@@ -14,17 +14,16 @@ import numpy as np
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.bootstrap import Studentised, mean_intervals
-from paribus.stats.clusters import ClusterSums, cluster_codes
+from paribus.stats.clusters import ClusterSums, by_size, cluster_codes
 from paribus.stats.intervals import MIN_CLUSTERS
+from paribus.stats.max_flip import EXACT_CLUSTERS, TOLERANCE, all_signs, of_length_1
 
 if TYPE_CHECKING:
     from paribus.stats.spec import StatsSpec
 
 MOST_GROUPS = 24
 """The most groups that clusters are joined into: 2 ** 23 sign patterns."""
-EXACT_GROUPS = 13
 """Up to this many groups all sign patterns are enumerated."""
-TOLERANCE = 1e-9
 LEAST_ENTRIES = 6
 """Below this many entries no correlation is computed."""
 ROWS_AT_ONCE = 64
@@ -75,10 +74,9 @@ class Flips:
 
     def __init__(self, n_groups: int, n_draws: int, rng: np.random.Generator) -> None:
         """Draw the flips, or list all of them up to a common one."""
-        self.exact = n_groups <= EXACT_GROUPS
+        self.exact = n_groups <= EXACT_CLUSTERS
         if self.exact:
-            patterns = np.arange(2 ** max(0, n_groups - 1))[:, None] >> np.arange(max(0, n_groups - 1))[None] & 1
-            self._signs = np.concatenate([np.ones((len(patterns), 1)), 1.0 - 2.0 * patterns], axis=1)
+            self._signs = all_signs(n_groups)
         else:
             self._signs = 1.0 - 2.0 * rng.integers(0, 2, size=(n_draws, n_groups)).astype(np.float64)
         self.largest = np.zeros(len(self._signs))
@@ -91,11 +89,11 @@ class Flips:
     def see(self, sums: Floats) -> None:
         """Take rows ``[rows, groups]`` into the family."""
         if len(sums):
-            np.maximum(self.largest, np.abs(_scaled(sums) @ self._signs.T).max(0), out=self.largest)
+            np.maximum(self.largest, np.abs(of_length_1(sums) @ self._signs.T).max(0), out=self.largest)
 
     def p(self, sums: Floats) -> tuple[Floats, Floats]:
         """Return p and adjusted p of rows ``[rows, groups]``, two-sided; 1 where a row is 0 in every group."""
-        scaled = _scaled(sums)
+        scaled = of_length_1(sums)
         observed = np.abs(scaled.sum(1)) - TOLERANCE
         own = (np.abs(scaled @ self._signs.T) >= observed[:, None]).sum(1)
         among = len(self.largest) - np.searchsorted(np.sort(self.largest), observed, side="left")
@@ -109,11 +107,6 @@ class Flips:
     def critical(self, level: float) -> float:
         """Return the statistic that the largest of all rows exceeds in a share ``level`` of the flips."""
         return float(np.quantile(self.largest, 1 - level, method="higher"))
-
-
-def _scaled(sums: Floats) -> Floats:
-    size = np.sqrt((sums**2).sum(1, keepdims=True))
-    return np.asarray(np.divide(sums, size, out=np.zeros_like(sums), where=size > 0))
 
 
 @dataclass(frozen=True)
@@ -159,7 +152,7 @@ def intervals(sums: ClusterSums, p: Floats, critical: float, *, spec: StatsSpec,
         >>> bool(ends.adj_low[0] < ends.low[0] < 1.5 < ends.high[0])
         True
     """
-    blocks = (np.arange(len(p))[start : start + ROWS_AT_ONCE] for start in range(0, max(len(p), 1), ROWS_AT_ONCE))
+    blocks = (np.arange(len(p))[some] for some in by_size(max(len(p), 1), ROWS_AT_ONCE))
     parts = [mean_intervals(sums.rows(rows), spec=spec, rng=rng) for rows in blocks]
     low, high, method = (np.concatenate(each) for each in zip(*parts, strict=True))
     kept = p > 1 - spec.confidence

@@ -51,8 +51,7 @@ def max_flip(sums: ClusterSums, *, rng: np.random.Generator, n_permutations: int
     out = np.full(len(sums.sums), np.nan)
     if not len(known):
         return out
-    size = np.sqrt((sums.sums[known] ** 2).sum(1, keepdims=True))
-    scaled = np.divide(sums.sums[known], size, out=np.zeros_like(sums.sums[known]), where=size > 0)
+    scaled = of_length_1(sums.sums[known])
     observed = np.abs(scaled.sum(1))
     order = np.argsort(-observed, kind="stable")
     moving = scaled.any(axis=0)  # clusters of other splits are among the columns: flipping them changes nothing
@@ -71,11 +70,27 @@ def max_flip(sums: ClusterSums, *, rng: np.random.Generator, n_permutations: int
     return out
 
 
+def of_length_1(sums: Floats) -> Floats:
+    """Return every row of sums over its length; rows of zeros stay."""
+    size = np.sqrt((sums**2).sum(1, keepdims=True))
+    return np.asarray(np.divide(sums, size, out=np.zeros_like(sums), where=size > 0))
+
+
+def all_signs(k: int) -> Floats:
+    """Return all patterns of ``k`` signs up to the sign of the whole ``[2 ** (k - 1), k]``.
+
+    Example:
+        >>> all_signs(2).tolist()
+        [[1.0, 1.0], [1.0, -1.0]]
+    """
+    patterns = np.arange(2 ** max(0, k - 1))[:, None] >> np.arange(max(0, k - 1))[None] & 1
+    return np.concatenate([np.ones((len(patterns), 1)), 1.0 - 2.0 * patterns], axis=1)
+
+
 def _signs(k: int, drawn: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Yield sign patterns ``[m, k]``, all of them up to a common flip or drawn ones."""
+    """Yield patterns of signs ``[draws, clusters]``: all of them, or drawn ones."""
     if k <= EXACT_CLUSTERS:
-        patterns = np.arange(2 ** max(0, k - 1))[:, None] >> np.arange(max(0, k - 1))[None] & 1
-        yield np.concatenate([np.ones((len(patterns), 1)), 1.0 - 2.0 * patterns], axis=1)
+        yield all_signs(k)
         return
     for size in chunk_sizes(drawn, 16 * k):
         yield 1.0 - 2.0 * rng.integers(0, 2, size=(size, k)).astype(np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats
-from paribus.stats.blocks import block_permutations, exchangeable_blocks, one_row_per_cluster
+from paribus.stats.blocks import block_permutations, exchangeable_blocks, n_exchangeable, one_row_per_cluster
 from paribus.stats.intervals import ONE_GROUP, Methods
 from paribus.stats.permutation import ALTERNATIVES, MONTE_CARLO
 
@@ -87,7 +87,7 @@ def enrichment(
     tested = np.flatnonzero(sd > 0)
     method = np.where(sd > 0, MONTE_CARLO, ONE_GROUP).astype(object)
     z, p, p_adj = (np.full(items.shape[1], np.nan) for _ in range(3))
-    moving = sum(len(rows) for rows in exchangeable_blocks(ids) if len(rows) > 1)
+    moving = n_exchangeable(exchangeable_blocks(ids))
     if not len(tested):
         return Enrichment(z, p, p_adj, n, moving, method)
     matrix = np.ascontiguousarray(items[:, tested], dtype=np.float32)

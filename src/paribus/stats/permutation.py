@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.stats.clusters import chunk_sizes, join_units, random_bits
+from paribus.stats.clusters import join_units, random_bits, slices
 
 EXACT_FLIPS = 1 << 14
 """All sign patterns are enumerated up to this many (14 clusters), or up to the Monte Carlo draws asked for."""
@@ -78,12 +78,10 @@ def sign_flip_rows(
         rows = np.flatnonzero(moving == k)
         packed = np.array([row[row != 0] for row in sums[rows]])
         patterns = ((np.arange(1 << k)[:, None] >> np.arange(k)) & 1) * -2.0 + 1.0
-        start = 0
-        for size in chunk_sizes(len(rows), len(patterns)):
-            part = packed[start : start + size]
+        for some in slices(len(rows), len(patterns)):
+            part = packed[some]
             hits = as_extreme(patterns @ part.T, part.sum(axis=1), _tolerance(part), alternative)
-            p[rows[start : start + size]] = hits / len(patterns)
-            start += size
+            p[rows[some]] = hits / len(patterns)
     rows = np.flatnonzero(~exact)
     if len(rows):
         p[rows] = _monte_carlo(sums[rows], rng, n_permutations, alternative)

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from paribus.arrays import Floats, Ints
 from paribus.stats.bootstrap import Interval, weighted_intervals
-from paribus.stats.clusters import cluster_codes, scalar_or_array
+from paribus.stats.clusters import cluster_codes
 from paribus.stats.intervals import EQUAL_UNITS, SHARE, WILSON_BY_CLASS, settle
 from paribus.stats.shares import mean_of_shares, weighted_shares
 
@@ -85,7 +85,7 @@ def score_interval(
             for each in np.unique(classes)
         ]
         low[equal], high[equal], method[equal] = settle(*mean_of_shares(recalls), WILSON_BY_CLASS, k, bounds=SHARE)
-    return _shaped(low, high, method, scalar=np.ndim(scores) == 1)
+    return Interval.of(low, high, method, scalar=np.ndim(scores) == 1)
 
 
 def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[Ints, int]:
@@ -94,11 +94,6 @@ def _units(clusters: ArrayLike, rng: np.random.Generator) -> tuple[Ints, int]:
         return codes, k
     block = rng.permutation(np.arange(k) % MAX_SCORE_UNITS)
     return block[codes].astype(np.int64), MAX_SCORE_UNITS
-
-
-def _shaped(low: Floats, high: Floats, method: Any, *, scalar: bool) -> Interval:
-    named = str(method[0]) if scalar else method
-    return Interval(scalar_or_array(low, scalar=scalar), scalar_or_array(high, scalar=scalar), named)
 
 
 def _statistic(

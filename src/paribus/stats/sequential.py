@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Bools, Floats
 from paribus.stats.bootstrap import Interval
+from paribus.stats.few import complete
 from paribus.stats.intervals import EQUAL_UNITS
 from paribus.stats.inversion import UNREACHED
 
@@ -94,7 +95,7 @@ def flipped_sums(
         >>> flipped_sums([1.0, 2.0, 3.0], [2, 3]).sums[1].tolist()
         [6.0, 2.0, 0.0, -4.0]
     """
-    values = checked(differences)
+    values = complete(differences, "differences")
     reached = tuple(n for n in looks if n <= len(values))
     if not reached:
         raise ValueError(f"no look of {list(looks)} is reached by {len(values)} pairs")
@@ -290,15 +291,3 @@ def hull(rejected: Callable[[float], bool], middle: float, reach: float, n_steps
             near, far = (near, between) if rejected(middle + sign * between) else (between, far)
         ends.append(middle + sign * near)
     return Interval(min(ends), max(ends), method)
-
-
-def checked(differences: ArrayLike) -> Floats:
-    """Return paired differences as numbers.
-
-    Raises:
-        ValueError: If there are none, or one is missing.
-    """
-    found = np.asarray(differences, dtype=np.float64)
-    if found.ndim != 1 or not len(found) or not np.isfinite(found).all():
-        raise ValueError(f"differences must be a non-empty list of finite numbers, got {found.tolist()}")
-    return found

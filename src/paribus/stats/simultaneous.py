@@ -11,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.bootstrap import ROWS_AT_ONCE, Studentised, exactly_zero
-from paribus.stats.clusters import ClusterSums, bootstrap_weights, join_units, reduce_to_clusters
+from paribus.stats.clusters import ClusterSums, bootstrap_weights, by_size, join_units, reduce_to_clusters
 from paribus.stats.intervals import BOOTSTRAP_T, EXACT_ZERO, MIN_CLUSTERS, NONE, Bounds, settle
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _critical(sums: ClusterSums, testable: Bools, spec: StatsSpec, rng: np.rando
     own = _scales(sums, resamples)
     family = np.flatnonzero(testable) if testable.any() else np.arange(len(own))
     df, group = np.unique(own[family], return_inverse=True)
-    blocks = _blocks(len(family))
+    blocks = by_size(len(family), ROWS_AT_ONCE)
     rows = [Studentised(sums.rows(family[block])) for block in blocks]
     tails = []
     for weights in resamples():
@@ -142,7 +142,7 @@ def _critical(sums: ClusterSums, testable: Bools, spec: StatsSpec, rng: np.rando
     # The least tail probability of a resample: its quantile is the tail that each row may have by itself.
     tail = float(np.quantile(np.concatenate(tails), 1 - spec.confidence))
     every = np.arange(len(own))
-    se = np.concatenate([Studentised(sums.rows(every[block])).se for block in _blocks(len(own))])
+    se = np.concatenate([Studentised(sums.rows(every[block])).se for block in by_size(len(own), ROWS_AT_ONCE)])
     return np.asarray(-stdtrit(own, tail), dtype=np.float64), se
 
 
@@ -153,7 +153,7 @@ def _scales(sums: ClusterSums, resamples: Callable[[], Iterator[Floats]]) -> Flo
         support = np.nan_to_num(moved.sum(axis=1) ** 2 / (moved**2).sum(axis=1))
     df = np.minimum(sums.n_clusters - 1, LARGEST_DF).astype(np.float64)
     sparse = np.flatnonzero(support <= SPARSE * support.max(initial=0.0))
-    for block in _blocks(len(sparse)):
+    for block in by_size(len(sparse), ROWS_AT_ONCE):
         rows = sparse[block]
         part = Studentised(sums.rows(rows))
         t = np.concatenate([np.abs(part.t(weights)) for weights in resamples()])
@@ -161,10 +161,6 @@ def _scales(sums: ClusterSums, resamples: Callable[[], Iterator[Floats]]) -> Flo
         lighter = -stdtrit(np.arange(1.0, LARGEST_DF + 1), OWN_TAIL)  # falls with the degrees of freedom
         df[rows] = np.clip(np.searchsorted(-lighter, -found, side="right"), 1, df[rows])
     return df
-
-
-def _blocks(n: int) -> list[slice]:
-    return [slice(start, start + ROWS_AT_ONCE) for start in range(0, n, ROWS_AT_ONCE)]
 
 
 def _raise_to(largest: Floats, t: Floats, group: Ints) -> None:

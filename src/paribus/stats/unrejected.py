@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paribus.arrays import Floats
-from paribus.stats.clusters import ClusterSums, random_bits
+from paribus.stats.clusters import ClusterSums, one_row_where_equal, random_bits
 
 MOST_ENUMERATED = 12
 """Clusters up to which all sign patterns are enumerated."""
@@ -48,7 +48,7 @@ def unrejected_means(
         drawn = random_bits(k, min(n_draws, MOST_DRAWN), rng)
         flipped = np.concatenate([np.zeros((1, k)), *drawn])
     rejected = int(np.floor((1 - confidence) * len(flipped) + 1e-9))
-    sizes = sums.counts[:1] if bool((sums.counts == sums.counts[0]).all()) else sums.counts
+    sizes = one_row_where_equal(sums.counts)
     with np.errstate(invalid="ignore", divide="ignore"):
         moved, n = sums.sums @ flipped.T, sizes @ flipped.T
         these = moved / n

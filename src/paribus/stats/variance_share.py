@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from paribus.arrays import Floats, Ints
-from paribus.stats.blocks import block_permutations, exchangeable_blocks
+from paribus.stats.blocks import block_permutations, exchangeable_blocks, n_exchangeable
 from paribus.stats.intervals import Methods
 from paribus.stats.permutation import MONTE_CARLO
 
@@ -72,7 +72,7 @@ def association(
         (0.01, True)
     """
     values, ids = np.asarray(values, np.float64), np.asarray(clusters)
-    moving = sum(len(rows) for rows in exchangeable_blocks(ids) if len(rows) > 1)
+    moving = n_exchangeable(exchangeable_blocks(ids))
     own = _shares(values, groups, which)
     share = np.maximum(_adjusted(own, groups, which), 0.0)
     if moving < LEAST_EXCHANGEABLE:
