@@ -47,6 +47,11 @@ class RowsFromFile(DataSpec):
             raise DataError(f"table {self.path}: is a folder; a .csv, .jsonl or .parquet file is needed")
         return super().input_files()
 
+    @property
+    def role_columns(self) -> dict[str, str]:
+        """The columns that have a role, by role."""
+        return {role: name for role in ROLES if (name := getattr(self, role)) is not None}
+
     def roles(self, further: Mapping[str, str] | None = None) -> dict[str, str]:
         """Check that no column has two roles, and that domains are named only where a column says them.
 
@@ -65,11 +70,8 @@ class RowsFromFile(DataSpec):
             {'sick': 'label'}
         """
         kind = type(self).__name__
-        roles = {**(further or {}), **{role: getattr(self, role) for role in ROLES}}
         used: dict[str, str] = {}
-        for role, name in roles.items():
-            if name is None:
-                continue
+        for role, name in {**(further or {}), **self.role_columns}.items():
             if name in used:
                 raise ConfigError(f"{kind}.{role}: the column {name!r} is already the {used[name]}")
             used[name] = role

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from paribus import seeds
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
-from paribus.subjects.columns_by_role import ROLES, RowsFromFile
+from paribus.subjects.columns_by_role import RowsFromFile
 from paribus.subjects.in_splits import ALL, SPLITS
 from paribus.subjects.labelled import not_crossed, not_learned
 from paribus.subjects.selection import class_numbers, draw, hold_out, resolve_roles
@@ -58,9 +59,16 @@ class Placed:
     notes: tuple[str, ...]
 
 
-def roles_of(spec: RowsFromFile) -> dict[str, str]:
-    """Return the columns that have a role, by role."""
-    return {role: name for role in ROLES if (name := getattr(spec, role)) is not None}
+def check_columns(asked: Mapping[str, Sequence[str]], present: Sequence[str], where: str) -> None:
+    """Check that a file has all columns that are asked for, by what asks for them.
+
+    Raises:
+        DataError: If it lacks one.
+    """
+    for role, names in asked.items():
+        for name in names:
+            if name not in present:
+                raise DataError(f"{where}: {role}: no such column {name!r}; {nearest(name, present)}")
 
 
 def placed(spec: RowsFromFile, frame: pd.DataFrame, *, where: str, draws: str) -> Placed:
@@ -90,12 +98,17 @@ def placed(spec: RowsFromFile, frame: pd.DataFrame, *, where: str, draws: str) -
     return Placed(frame, labels, domains, clusters, splits, tuple(notes))
 
 
-def coded(column: pd.Series) -> Coded:
-    """Return the different texts of a column, sorted, and which one each row has."""
-    texts = column.to_numpy(dtype=object)
-    present = sorted(set(texts), key=by_size)
+def coded(column: ArrayLike, known: Ints | None = None) -> Coded:
+    """Return the different texts of a column, sorted, and which one each row has.
+
+    Args:
+        column: The texts.
+        known: Rows whose texts count; others that have none of these have the code -1. None for all.
+    """
+    texts = np.asarray(column, dtype=object)
+    present = sorted(set(texts if known is None else texts[known]), key=by_size)
     number = {name: k for k, name in enumerate(present)}
-    return Coded(tuple(present), np.array([number[text] for text in texts], dtype=np.int64))
+    return Coded(tuple(present), np.array([number.get(text, -1) for text in texts], dtype=np.int64))
 
 
 def by_size(name: str) -> tuple[int, float, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paribus.arrays import Ints
-from paribus.errors import DataError, nearest
+from paribus.errors import ConfigError, DataError, nearest
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,17 @@ def resolve_roles(
     if not chosen:
         raise DataError(f"{where}: no domain is left to train on; domains: {', '.join(names)}")
     return Roles(train=tuple(sorted(set(chosen))), val=held[0] if val else None, ood=held[-1] if ood else None)
+
+
+def domain_number(name: str, names: Sequence[str]) -> int:
+    """Return the number of a domain that a factor names.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    if name not in names:
+        raise ConfigError(f"experiment.factor: no such domain {name!r}; {nearest(name, names)}")
+    return list(names).index(name)
 
 
 def class_numbers(chosen: Sequence[str], names: Sequence[str], where: str) -> Ints:

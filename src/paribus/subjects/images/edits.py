@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paribus.arrays import Bools, Ints
-from paribus.errors import ConfigError, nearest
+from paribus.errors import ConfigError
 from paribus.measure import ArrayCells, Factor, InputFactor, InputUnits, Units, stack
 from paribus.measure.binding import Binding
 from paribus.subjects.images import factors
 from paribus.subjects.images.subject import HIDDEN_BY, ImageSubject
+from paribus.subjects.selection import domain_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +106,6 @@ def bind(spec: factors.ImageFactor, to: Binding) -> Factor | Units:
         )
     names = spec.domains or [name for name in images.domain_names if name != spec.baseline]
     first = "as it is" if spec.baseline is None else spec.baseline
-    styles = [_domain(images, name) for name in names]
-    return StyleFactor(images, (None if spec.baseline is None else _domain(images, first), *styles), (first, *names))
-
-
-def _domain(images: ImageSubject, name: str) -> int:
-    if name not in images.domain_names:
-        raise ConfigError(f"experiment.factor: no such domain {name!r}; {nearest(name, images.domain_names)}")
-    return images.domain_names.index(name)
+    styles = [domain_number(name, images.domain_names) for name in names]
+    own = None if spec.baseline is None else domain_number(first, images.domain_names)
+    return StyleFactor(images, (own, *styles), (first, *names))

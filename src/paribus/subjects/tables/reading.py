@@ -15,9 +15,8 @@ from paribus.arrays import Floats, Ints, Singles
 from paribus.errors import DataError, nearest
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
-from paribus.subjects.columns_by_role import ROLES
 from paribus.subjects.in_splits import SPLITS
-from paribus.subjects.roles import blank_notes, by_size, counted, gaps, placed, roles_of, without_gaps
+from paribus.subjects.roles import blank_notes, check_columns, coded, counted, gaps, placed, without_gaps
 from paribus.subjects.tables.data import MISSING, EncodedColumn, TableData
 
 if TYPE_CHECKING:
@@ -36,36 +35,33 @@ def load(spec: Table) -> TableData:
     """
     file, where = path_of(spec.path), f"table {spec.path}"
     features = _feature_names(spec, column_names(file), where)
-    roles = roles_of(spec)
-    wanted = list(dict.fromkeys([*roles.values(), *features]))
-    texts = [name for name in wanted if name in roles.values() or name in spec.categorical]
+    roles = list(spec.role_columns.values())
+    wanted = list(dict.fromkeys([*roles, *features]))
+    texts = [name for name in wanted if name in roles or name in spec.categorical]
     frame = read_columns(file, wanted, texts=texts, missing=spec.missing_values)
-    frame, notes = _complete(frame, list(roles.values()), spec, where)
+    frame, notes = _complete(frame, roles, spec, where)
     found = placed(spec, frame, where=where, draws="tables/splits")
-    frame, labels, domains, clusters = found.frame, found.labels, found.domains, found.clusters
-    notes += [*blank_notes(frame, list(frame.columns)), *found.notes]
+    notes += [*blank_notes(found.frame, list(found.frame.columns)), *found.notes]
     kept = np.sort(np.concatenate(list(found.splits.values())))
     splits = {name: np.searchsorted(kept, rows) for name, rows in found.splits.items()}
-    frame = frame.iloc[kept].reset_index(drop=True)
+    frame = found.frame.iloc[kept].reset_index(drop=True)
     inputs, columns, more = _encoded(frame, features, splits["train"], spec, where)
-    made = {
-        "labels": labels.codes[kept],
-        "domains": domains.codes[kept],
-        "clusters": clusters.codes[kept],
-        **{f"split {name}": splits[name] for name in SPLITS if name in splits},
-    }
+    labels, domains, clusters = (one.codes[kept] for one in (found.labels, found.domains, found.clusters))
+    hashed = {"inputs": inputs, "labels": labels, "domains": domains, "clusters": clusters}
+    hashed |= {f"split {name}": splits[name] for name in SPLITS if name in splits}
+    domain_names, class_names, cluster_names = (one.names for one in (found.domains, found.labels, found.clusters))
     return TableData(
         inputs=torch.from_numpy(inputs),
         columns=columns,
-        labels=made["labels"],
-        domains=made["domains"],
-        clusters=made["clusters"],
-        domain_names=domains.names,
-        class_names=labels.names,
+        labels=labels,
+        domains=domains,
+        clusters=clusters,
+        domain_names=domain_names,
+        class_names=class_names,
         splits=splits,
-        digest=_digest([columns, domains.names, labels.names, clusters.names], {"inputs": inputs, **made}),
-        train_domains=tuple(int(k) for k in np.unique(made["domains"][splits["train"]])),
-        cluster_names=clusters.names,
+        digest=_digest([columns, domain_names, class_names, cluster_names], hashed),
+        train_domains=tuple(int(k) for k in np.unique(domains[splits["train"]])),
+        cluster_names=cluster_names,
         contents=_contents(frame, features),
         values={name: frame[name].to_numpy() for name in features},
         notes=tuple(notes + more),
@@ -79,13 +75,10 @@ def _feature_names(spec: Table, names: Sequence[str], where: str) -> list[str]:
     Raises:
         DataError: If there is no such column, or none is left.
     """
-    asked = {role: [name] for role in ROLES if (name := getattr(spec, role)) is not None}
+    asked: dict[str, list[str]] = {role: [name] for role, name in spec.role_columns.items()}
     asked |= {"columns": spec.columns, "leave_out": spec.leave_out, "categorical": spec.categorical}
-    for role, wanted in asked.items():
-        for name in wanted:
-            if name not in names:
-                raise DataError(f"{where}: {role}: no such column {name!r}; {nearest(name, names)}")
-    taken = {getattr(spec, role) for role in ROLES} | set(spec.leave_out)
+    check_columns(asked, names, where)
+    taken = {*spec.role_columns.values(), *spec.leave_out}
     features = list(spec.columns) or [name for name in names if name not in taken]
     if not features:
         raise DataError(f"{where}: no column is left for the model to see; columns: {', '.join(names)}")
@@ -143,9 +136,8 @@ def _categorical(
     filled = np.array([MISSING if text is None else text for text in texts], dtype=object)
     if name not in spec.categorical:
         _refuse_not_categorical(texts, name, where)
-    categories = sorted(set(filled[train]), key=by_size)
-    number = {category: k for k, category in enumerate(categories)}
-    codes = np.array([number.get(text, -1) for text in filled])
+    known = coded(filled, train)
+    codes, categories = known.codes, known.names
     part = np.zeros((len(texts), len(categories)))
     seen = np.flatnonzero(codes >= 0)
     part[seen, codes[seen]] = 1.0
@@ -157,7 +149,7 @@ def _categorical(
             f"Column {name}: {int((codes < 0).sum())} rows have a category that no training row has ({listed}); its "
             "inputs are all zero there."
         )
-    return EncodedColumn(name, start, tuple(categories)), part, notes
+    return EncodedColumn(name, start, categories), part, notes
 
 
 def _refuse_not_categorical(texts: NDArray[np.object_], name: str, where: str) -> None:

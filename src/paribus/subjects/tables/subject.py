@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from paribus.errors import ConfigError, nearest
+from paribus.errors import ConfigError
 from paribus.measure import ArraySubject
 from paribus.measure.binding import Binding
 from paribus.measure.factor import Factor, Units
 from paribus.measure.slots import AS_IT_IS, SlotsOfDonors, SlotUnits, SlotValues, donors_of_group, others_within
+from paribus.subjects.selection import domain_number
 from paribus.subjects.tables import factors
 from paribus.subjects.tables.data import EncodedColumn, TableData
 
@@ -101,10 +102,7 @@ def _columns(data: TableData, spec: factors.Columns) -> SlotUnits:
 
 
 def _donor(data: TableData, spec: factors.Donor, rng: np.random.Generator) -> SlotsOfDonors:
-    for name in spec.domains:
-        if name not in data.domain_names:
-            raise ConfigError(f"factor donor: no such domain {name!r}; {nearest(name, data.domain_names)}")
-    domains = [data.domain_names.index(name) for name in spec.domains] or np.unique(data.domains).tolist()
+    domains = [domain_number(name, data.domain_names) for name in spec.domains] or np.unique(data.domains).tolist()
     alike = data.labels if spec.same_label else np.zeros_like(data.labels)
     donors = np.stack([donors_of_group(data.domains, domain, alike, rng) for domain in domains])
     labels = (AS_IT_IS, *(f"from {data.domain_names[domain]}" for domain in domains))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -136,15 +137,14 @@ class TokenData(InSplits):
             raise DataError("tokens: a sequence is in two pairs")
         if not self.digest:
             hashed = hashlib.sha256(f"{self.class_names}{self.n_tokens}{self.complete}".encode())
-            labels = () if self.labels is None else (self.labels,)
-            more = [] if self.targets is None else [*self.targets.parts()]
-            more += [one.numpy() for one in (self.mask, self.control) if one is not None]
-            more += [*(() if self.pairs is None else (self.pairs,)), *self.positions.values()]
+            asked = () if self.targets is None else self.targets.parts()
+            parts = [self.ids, self.labels, self.clusters, *self.splits.values(), *asked]
+            parts += [self.mask, self.control, self.pairs, *self.positions.values()]
             hashed.update("".join(self.positions).encode())
             if self.domains is not None:
                 hashed.update(f"{self.domain_names}{self.cluster_names}".encode())
-                more += [self.domains, *(one.numpy() for shown in self.renderings.values() for one in shown)]
-            for part in (self.ids.numpy(), *labels, self.clusters, *self.splits.values(), *more):
+                parts += [self.domains, *itertools.chain(*self.renderings.values())]
+            for part in (np.asarray(each) for each in parts if each is not None):
                 hashed.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
             object.__setattr__(self, "digest", hashed.hexdigest())
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from paribus.measure.binding import FactorSpec
 from paribus.spec import field
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from paribus.measure.contexts import numbered
 from paribus.spec import path_of
 from paribus.subjects.json_lines import json_objects
 from paribus.subjects.tokens.data import Targets, TokenData
+from paribus.subjects.tokens.prompt_pairs import PromptPairs
 from paribus.subjects.tokens.repeated import RepeatedTokens
 from paribus.subjects.tokens.token_file import TokenFile
 
@@ -84,7 +85,7 @@ def load(spec: TokenFile) -> TokenData:
     lines = list(_lines(spec))
     if not lines:
         raise DataError(f"data.path={spec.path}: holds no sequence")
-    return made_of(lines, n_tokens=spec.n_tokens, padding=spec.padding, pad=spec.pad, sink=spec.sink, what=spec.path)
+    return made_of(lines, spec, spec.n_tokens)
 
 
 def small_file(path: str) -> Path:
@@ -103,21 +104,24 @@ def small_file(path: str) -> Path:
 
 def made_of(
     lines: Sequence[Line],
-    *,
+    spec: TokenFile | PromptPairs,
     n_tokens: int,
-    padding: str,
-    pad: int,
-    sink: bool,
-    what: str,
     notes: tuple[str, ...] = (),
     pairs: Ints | None = None,
 ) -> TokenData:
     """Return sequences as padded data, by split in their order.
 
+    Args:
+        lines: The sequences.
+        spec: How they are padded, and what file they are from.
+        n_tokens: How many tokens there are.
+        notes: Warnings about them.
+        pairs: Which belong together ``[m, 2]``.
+
     Raises:
         DataError: If some have an answer and others none, or they are too many or too short.
     """
-    sizes = np.array([len(line.ids) for line in lines])
+    what, sizes = spec.path, np.array([len(line.ids) for line in lines])
     answered = [line.answer is not None for line in lines]
     if any(answered) != all(answered):
         raise DataError(f"{what}: {sum(answered)} of {len(lines)} sequences have an answer; give all one, or none")
@@ -126,11 +130,11 @@ def made_of(
     length = int(sizes.max())
     if length * len(lines) > MOST_TOKENS:
         raise DataError(f"{what}: {len(lines)} sequences of up to {length} tokens take too much memory")
-    ids = torch.full((len(lines), length), pad)
+    ids = torch.full((len(lines), length), spec.pad)
     mask = torch.zeros(len(lines), length, dtype=torch.long)
     shifts: list[int] = []
     for row, line in enumerate(lines):
-        place = slice(length - len(line.ids), length) if padding == "left" else slice(0, len(line.ids))
+        place = slice(length - len(line.ids), length) if spec.padding == "left" else slice(0, len(line.ids))
         ids[row, place], mask[row, place] = torch.tensor(line.ids), 1
         shifts.append(place.start)
     names = [line.split for line in lines]
@@ -144,7 +148,7 @@ def made_of(
         n_tokens=n_tokens,
         mask=None if (sizes == length).all() else mask,
         targets=_answers(lines, mask) if all(answered) else _next_tokens(ids, mask),
-        sink=sink,
+        sink=spec.sink,
         notes=notes,
         pairs=pairs,
         positions={name: _table(lines, name, shifts) for name in lines[0].positions},

@@ -76,11 +76,8 @@ def load(spec: PromptPairs) -> TokenData:
         )
     return made_of(
         lines,
-        n_tokens=n_tokens,
-        padding=spec.padding,
-        pad=spec.pad,
-        sink=spec.sink,
-        what=spec.path,
+        spec,
+        n_tokens,
         pairs=np.stack([np.arange(m), np.arange(m) + m], axis=1),
         notes=tuple(notes),
     )

@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 
 from paribus.arrays import Ints
-from paribus.errors import DataError, nearest
+from paribus.errors import DataError
 from paribus.spec import path_of
 from paribus.subjects.columns import column_names, read_columns
 from paribus.subjects.in_splits import SPLITS, check_classes
-from paribus.subjects.roles import blank_notes, gaps, placed, roles_of, without_gaps
+from paribus.subjects.roles import blank_notes, check_columns, gaps, placed, without_gaps
 from paribus.subjects.tokens.data import TokenData
 from paribus.subjects.tokens.tokenizer import Encoded, Tokenizer
 
@@ -31,11 +31,8 @@ def load(spec: TextTable) -> TokenData:
     """
     file, where = path_of(spec.path), f"table {spec.path}"
     tokenizer = Tokenizer(spec.tokenizer)
-    roles = roles_of(spec)
-    present = column_names(file)
-    for role, name in {"text": spec.text, **roles}.items():
-        if name not in present:
-            raise DataError(f"{where}: {role}: no such column {name!r}; {nearest(name, present)}")
+    roles, present = spec.role_columns, column_names(file)
+    check_columns({role: [name] for role, name in {"text": spec.text, **roles}.items()}, present, where)
     shown = [] if spec.renderings is None else [name for name in present if name.startswith(spec.renderings)]
     wanted = list(dict.fromkeys([spec.text, *roles.values(), *shown]))
     frame = read_columns(file, wanted, texts=wanted, missing=spec.missing_values)
@@ -107,9 +104,7 @@ def _renderings(spec: TextTable, domains: tuple[str, ...], present: Sequence[str
     if spec.renderings is None:
         return []
     columns = [f"{spec.renderings}{name}" for name in domains]
-    for name in columns:
-        if name not in present:
-            raise DataError(f"{where}: renderings: no such column {name!r}; {nearest(name, present)}")
+    check_columns({"renderings": columns}, present, where)
     return columns
 
 
