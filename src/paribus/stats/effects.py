@@ -32,7 +32,6 @@ def effect_table(
     spec: StatsSpec,
     rng: np.random.Generator,
     null: ArrayLike | None = None,
-    alternative: str = "two-sided",
     bounds: Bounds | None = None,
     least: int = 1,
 ) -> pd.DataFrame:
@@ -45,7 +44,6 @@ def effect_table(
         spec: Resamples, confidence, least Monte Carlo draws, adjustment.
         rng: Draws resamples and flips.
         null: Draws of a named null for the means, [rows, n_null] or [n_null]; adds the four ``null_`` columns.
-        alternative: ``two-sided``, ``greater`` or ``less``.
         bounds: Range of the means, to which intervals are cut.
         least: Contexts below which a row is not tested: it has neither p nor interval, and is not in the family.
 
@@ -91,10 +89,9 @@ def effect_table(
     together = rng.spawn(1)[0]
     low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng, bounds=bounds)
     m = draws_for(len(sums.sums), spec.n_permutations)
-    p, p_method = sign_flip_rows(sums.sums, rng=rng, n_permutations=m, alternative=alternative)
-    if alternative == "two-sided":  # where the test does not reject 0 the interval does not either
-        kept = p > 1 - spec.confidence
-        low[kept], high[kept] = np.minimum(low[kept], 0.0), np.maximum(high[kept], 0.0)
+    p, p_method = sign_flip_rows(sums.sums, rng=rng, n_permutations=m)
+    kept = p > 1 - spec.confidence  # where the test does not reject 0 the interval does not either
+    low[kept], high[kept] = np.minimum(low[kept], 0.0), np.maximum(high[kept], 0.0)
     untested = sums.n < least
     p[untested], low[untested], high[untested] = np.nan, np.nan, np.nan
     p_method[untested] = [too_few(int(n), "context") for n in sums.n[untested]]

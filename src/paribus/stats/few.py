@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,7 +24,7 @@ from paribus.stats.inversion import (
     labellings,
     sign_flip_shifts,
 )
-from paribus.stats.permutation import as_extreme, sign_flip_rows
+from paribus.stats.permutation import as_extreme
 from paribus.stats.shares import gap_interval
 
 LEAST_RUNS = 4
@@ -37,7 +36,7 @@ DESIGNS = ("paired_sign_flip", "label_permutation", "mann_whitney", "fisher")
 
 @dataclass(frozen=True)
 class FewTest:
-    """A test of few runs.
+    """A two-sided test of few runs.
 
     Attributes:
         smallest_p: The smallest p that this design can reach, whatever the data.
@@ -45,8 +44,7 @@ class FewTest:
         statistic: What was tested (a mean difference, U, an odds ratio).
         test: The test's name, as in :data:`DESIGNS`.
         method: ``exact`` or ``monte_carlo``.
-        alternative: ``two-sided``, ``greater`` or ``less``.
-        shifts: The same test of every shift, where it is two-sided and of a mean; None otherwise.
+        shifts: The same test of every shift, where it is of a mean; None otherwise.
 
     Example:
         >>> found = paired_sign_flip([1.0, 2.0, 1.5, 0.5, 1.0])
@@ -59,7 +57,6 @@ class FewTest:
     statistic: float
     test: str
     method: str
-    alternative: str
     shifts: Shifts | None = field(default=None, repr=False, compare=False)
 
     def interval(self, confidence: float) -> Interval:
@@ -73,8 +70,8 @@ class FewTest:
         return self.shifts.interval(confidence, self.test)
 
 
-def smallest_p(design: str, n_a: int, n_b: int | None = None, *, alternative: str = "two-sided") -> float:
-    """Return the smallest p that a design can reach, whatever the data.
+def smallest_p(design: str, n_a: int, n_b: int | None = None) -> float:
+    """Return the smallest two-sided p that a design can reach, whatever the data.
 
     Six pairs reach ``2/64``, five only ``2/32 = .0625``. With unequal arms the two-sided label permutation and
     Fisher's test reach ``1/C(n, n_a)``, as the mirrored arrangement is not as extreme; Mann-Whitney ``2/C(n, n_a)``.
@@ -83,7 +80,6 @@ def smallest_p(design: str, n_a: int, n_b: int | None = None, *, alternative: st
         design: One of :data:`DESIGNS`.
         n_a: Pairs, or runs in the first arm.
         n_b: Runs in the second arm (not for pairs).
-        alternative: ``two-sided``, ``greater`` or ``less``.
 
     Raises:
         ValueError: If the design is unknown or ``n_b`` is missing.
@@ -94,27 +90,21 @@ def smallest_p(design: str, n_a: int, n_b: int | None = None, *, alternative: st
     """
     if design not in DESIGNS:
         raise ValueError(f"design must be one of {', '.join(DESIGNS)}, got {design!r}")
-    two = alternative == "two-sided"
     if design == "paired_sign_flip":
-        return float(min(1.0, (2 if two else 1) * 0.5**n_a))
+        return float(min(1.0, 2 * 0.5**n_a))
     if n_b is None:
         raise ValueError(f"{design} compares two arms: n_b is missing")
-    mirrored = two and (design == "mann_whitney" or n_a == n_b)
+    mirrored = design == "mann_whitney" or n_a == n_b
     return min(1.0, (2 if mirrored else 1) / math.comb(n_a + n_b, n_a))
 
 
 def paired_sign_flip(
-    differences: ArrayLike,
-    *,
-    alternative: str = "two-sided",
-    rng: np.random.Generator | None = None,
-    n_permutations: int = 9999,
+    differences: ArrayLike, *, rng: np.random.Generator | None = None, n_permutations: int = 9999
 ) -> FewTest:
     """Test paired differences of the same seeds in two arms by flipping their signs; exact up to 20 pairs.
 
     Args:
         differences: One difference per pair [pairs].
-        alternative: ``two-sided``, ``greater`` or ``less``.
         rng: Draws the flips above 20 pairs.
         n_permutations: Monte Carlo draws above 20 pairs.
 
@@ -127,30 +117,15 @@ def paired_sign_flip(
     """
     values = complete(differences, "differences")
     n, exact = len(values), len(values) <= EXACT_PAIRS
-    shifts = None
-    if alternative == "two-sided":
-        drawn = None if exact else _needed(rng, n)
-        shifts = sign_flip_shifts(values) if drawn is None else drawn_sign_flip_shifts(values, n_permutations, drawn)
-        p = shifts.p
-    elif exact:
-        p = _one_sided_flips(values, alternative)
-    else:
-        found, _ = sign_flip_rows(
-            values[None], rng=_needed(rng, n), n_permutations=n_permutations, alternative=alternative
-        )
-        p = float(found[0])
+    drawn = None if exact else _needed(rng, n)
+    shifts = sign_flip_shifts(values) if drawn is None else drawn_sign_flip_shifts(values, n_permutations, drawn)
     method = "exact" if exact else "monte_carlo"
-    floor = _reachable(smallest_p("paired_sign_flip", n, alternative=alternative), method, n_permutations)
-    return FewTest(floor, p, float(values.mean()), "paired_sign_flip", method, alternative, shifts)
+    floor = _reachable(smallest_p("paired_sign_flip", n), method, n_permutations)
+    return FewTest(floor, shifts.p, float(values.mean()), "paired_sign_flip", method, shifts)
 
 
 def label_permutation(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    alternative: str = "two-sided",
-    rng: np.random.Generator | None = None,
-    n_permutations: int = 9999,
+    a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator | None = None, n_permutations: int = 9999
 ) -> FewTest:
     """Test the difference of means of two arms of different seeds by permuting the arm labels.
 
@@ -163,7 +138,6 @@ def label_permutation(
     Args:
         a: Outcomes of the first arm [n_a].
         b: Outcomes of the second arm [n_b].
-        alternative: ``two-sided``, ``greater`` (``a`` is larger) or ``less``.
         rng: Draws labellings where there are more.
         n_permutations: Monte Carlo draws.
 
@@ -175,29 +149,17 @@ def label_permutation(
         0.0286
     """
     first, second = complete(a, "a"), complete(b, "b")
-    difference = first.mean() - second.mean()
-    floor = smallest_p("label_permutation", len(first), len(second), alternative=alternative)
-    shifts = None
-    if alternative != "two-sided":
-        p, method = _label_test(np.concatenate([first, second]), len(first), alternative, rng, n_permutations)
-    elif math.comb(len(first) + len(second), len(first)) <= EXACT_LABELLINGS:
+    n_a, n_b = len(first), len(second)
+    if math.comb(n_a + n_b, n_a) <= EXACT_LABELLINGS:
         shifts, method = label_shifts(first, second), "exact"
-        p = shifts.p
     else:
-        drawn = _needed(rng, len(first) + len(second))
-        shifts, method = drawn_label_shifts(first, second, n_permutations, drawn), "monte_carlo"
-        p = shifts.p
-    floor = _reachable(floor, method, n_permutations)
-    return FewTest(floor, p, float(difference), "label_permutation", method, alternative, shifts)
+        shifts, method = drawn_label_shifts(first, second, n_permutations, _needed(rng, n_a + n_b)), "monte_carlo"
+    floor = _reachable(smallest_p("label_permutation", n_a, n_b), method, n_permutations)
+    return FewTest(floor, shifts.p, float(first.mean() - second.mean()), "label_permutation", method, shifts)
 
 
 def mann_whitney(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    alternative: str = "two-sided",
-    rng: np.random.Generator | None = None,
-    n_permutations: int = 9999,
+    a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator | None = None, n_permutations: int = 9999
 ) -> FewTest:
     """Return the exact Mann-Whitney test, ties included (the permutation distribution of mid-ranks).
 
@@ -210,14 +172,13 @@ def mann_whitney(
     """
     first, second = complete(a, "a"), complete(b, "b")
     ranks = rankdata(np.concatenate([first, second])).astype(np.float64)
-    p, method = _label_test(ranks, len(first), alternative, rng, n_permutations)
+    p, method = _rank_test(ranks, len(first), rng, n_permutations)
     u = float(ranks[: len(first)].sum() - len(first) * (len(first) + 1) / 2)
-    floor = smallest_p("mann_whitney", len(first), len(second), alternative=alternative)
-    floor = _reachable(floor, method, n_permutations)
-    return FewTest(floor, p, u, "mann_whitney", method, alternative)
+    floor = _reachable(smallest_p("mann_whitney", len(first), len(second)), method, n_permutations)
+    return FewTest(floor, p, u, "mann_whitney", method)
 
 
-def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "two-sided") -> FewTest:
+def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int) -> FewTest:
     """Return Fisher's exact test of a yes/no outcome in two arms; the statistic is the sample odds ratio.
 
     Raises:
@@ -230,10 +191,9 @@ def fisher(yes_a: int, n_a: int, yes_b: int, n_b: int, *, alternative: str = "tw
     if not (0 <= yes_a <= n_a and 0 <= yes_b <= n_b):
         raise ValueError(f"yes counts must lie within their arms, got {yes_a} of {n_a} and {yes_b} of {n_b}")
     counts = np.array([[yes_a, n_a - yes_a], [yes_b, n_b - yes_b]])
-    found = fisher_exact(counts, alternative=cast(Any, alternative))
-    floor = smallest_p("fisher", n_a, n_b, alternative=alternative)
+    found = fisher_exact(counts)
     p = min(1.0, float(found.pvalue))
-    return FewTest(floor, p, float(found.statistic), "fisher", "exact", alternative)
+    return FewTest(smallest_p("fisher", n_a, n_b), p, float(found.statistic), "fisher", "exact")
 
 
 def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
@@ -351,14 +311,6 @@ def _reachable(floor: float, method: str, n_permutations: int) -> float:
     return floor if method == "exact" else max(floor, 1 / (n_permutations + 1))
 
 
-def _one_sided_flips(values: Floats, alternative: str) -> float:
-    totals = np.zeros(1)
-    for value in values:
-        totals = np.concatenate([totals + value, totals - value])
-    tolerance = np.array([TOLERANCE * np.abs(values).sum()])
-    return float(as_extreme(totals[:, None], totals[:1], tolerance, alternative)[0] / len(totals))
-
-
 def complete(values: ArrayLike, name: str) -> Floats:
     """Return values as an array.
 
@@ -377,18 +329,15 @@ def _needed(rng: np.random.Generator | None, n: int) -> np.random.Generator:
     return rng
 
 
-def _label_test(
-    values: Floats, n_a: int, alternative: str, rng: np.random.Generator | None, m: int
-) -> tuple[float, str]:
-    n = len(values)
-    # The mean difference is a rising function of the first arm's sum, centred on its expectation.
-    centred = values - values.mean()
+def _rank_test(ranks: Floats, n_a: int, rng: np.random.Generator | None, m: int) -> tuple[float, str]:
+    n = len(ranks)
+    centred = ranks - ranks.mean()
     observed, tolerance = centred[:n_a].sum(keepdims=True), np.array([TOLERANCE * np.abs(centred).sum()])
     if math.comb(n, n_a) <= EXACT_LABELLINGS:
         sums = centred[labellings(n, n_a)].sum(axis=1)
-        return float(as_extreme(sums[:, None], observed, tolerance, alternative)[0] / len(sums)), "exact"
+        return float(as_extreme(sums[:, None], observed, tolerance)[0] / len(sums)), "exact"
     b = 0.0
     for size in chunk_sizes(m, n):
         drawn = _needed(rng, n).permuted(np.tile(centred, (size, 1)), axis=1)[:, :n_a].sum(axis=1)
-        b += float(as_extreme(drawn[:, None], observed, tolerance, alternative)[0])
+        b += float(as_extreme(drawn[:, None], observed, tolerance)[0])
     return (b + 1) / (m + 1), "monte_carlo"

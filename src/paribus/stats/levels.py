@@ -64,7 +64,6 @@ def level_permutation(
     rng: np.random.Generator,
     n_permutations: int = 9999,
     baseline: Any = None,
-    alternative: str = "two-sided",
 ) -> LevelPermutation:
     """Test the means of observed levels against each other with one permutation of levels per cluster.
 
@@ -86,7 +85,6 @@ def level_permutation(
         rng: Draws the permutations.
         n_permutations: Monte Carlo draws; ``p = (b+1)/(m+1)``.
         baseline: The level all others are compared to; None compares each with all other rows.
-        alternative: ``two-sided``, ``greater`` or ``less``.
 
     Raises:
         ValueError: If the shapes disagree or no row has the baseline level.
@@ -114,7 +112,7 @@ def level_permutation(
         method[base] = REFERENCE
     p, p_any = np.full(len(names), np.nan), float("nan")
     if tested.any():
-        hits, hits_any = _extreme(exchange.draws(sums, n_permutations, rng), sums, t, alternative)
+        hits, hits_any = _extreme(exchange.draws(sums, n_permutations, rng), sums, t)
         p = np.where(tested, (hits + 1) / (n_permutations + 1), np.nan)
         p_any = (hits_any + 1) / (n_permutations + 1)
     return LevelPermutation(
@@ -141,14 +139,14 @@ def _sums(y: Floats, units: Ints, codes: Ints, n_levels: int, base: int | None, 
     return LevelSums.of(totals, sizes, np.arange(len(totals)), level, n_levels, base)
 
 
-def _extreme(draws: Iterable[Floats], sums: LevelSums, t: Floats, alternative: str) -> tuple[Floats, int]:
+def _extreme(draws: Iterable[Floats], sums: LevelSums, t: Floats) -> tuple[Floats, int]:
     """Return in how many draws each level, and the largest of all, is as extreme as ``t`` ``[levels]``."""
     tolerance = TIES * (1 + np.abs(np.where(np.isfinite(t), t, 0.0)))
     largest = np.nanmax(np.abs(t)) * (1 - TIES)
     hits, hits_any = np.zeros(len(t)), 0
     for drawn in draws:
         permuted = sums.effects(drawn)[1]
-        hits += as_extreme(permuted, t, tolerance, alternative)
+        hits += as_extreme(permuted, t, tolerance)
         hits_any += int((np.nanmax(np.abs(permuted), axis=1) >= largest).sum())
     return hits, hits_any
 

@@ -10,7 +10,10 @@ from numpy.typing import ArrayLike
 from paribus.arrays import Floats
 from paribus.stats.blocks import block_permutations, exchangeable_blocks, n_exchangeable, one_row_per_cluster
 from paribus.stats.intervals import ONE_GROUP, Methods
-from paribus.stats.permutation import ALTERNATIVES, MONTE_CARLO
+from paribus.stats.permutation import MONTE_CARLO
+
+ALTERNATIVES = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}
+"""What makes statistics large by what is asked."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def enrichment(
         raise ValueError(f"present {items.shape}, high {group.shape} and {len(ids)} cluster ids do not fit")
     if alternative not in ALTERNATIVES:
         raise ValueError(f"alternative must be one of {', '.join(ALTERNATIVES)}, got {alternative!r}")
+    signed = ALTERNATIVES[alternative]
     if unit == "row":
         rows = one_row_per_cluster(ids, rng)
         items, group, ids = items[rows], group[rows], ids[rows]
@@ -92,13 +96,13 @@ def enrichment(
         return Enrichment(z, p, p_adj, n, moving, method)
     matrix = np.ascontiguousarray(items[:, tested], dtype=np.float32)
     observed = ((group.astype(np.float32) @ matrix) - expected[tested]) / sd[tested]
-    order = np.argsort(-_signed(observed, alternative), kind="stable")
+    order = np.argsort(-signed(observed), kind="stable")
     matrix, centre, scale = matrix[:, order], expected[tested][order], sd[tested][order]
-    ranked = _signed(observed[order], alternative) - 1e-9
+    ranked = signed(observed[order]) - 1e-9
     b_own, b_max = np.zeros(len(order)), np.zeros(len(order))
     for permutation in block_permutations(ids, n_permutations, rng):
         for part in np.array_split(permutation, max(1, permutation.shape[0] * len(order) >> 21)):
-            drawn = _signed((group[part].astype(np.float32) @ matrix - centre) / scale, alternative)
+            drawn = signed((group[part].astype(np.float32) @ matrix - centre) / scale)
             b_own += (drawn >= ranked).sum(axis=0)
             successive = np.maximum.accumulate(drawn[:, ::-1], axis=1)[:, ::-1]
             b_max += (successive >= ranked).sum(axis=0)
@@ -107,8 +111,3 @@ def enrichment(
     p[back] = (b_own + 1) / (n_permutations + 1)
     p_adj[back] = np.maximum.accumulate((b_max + 1) / (n_permutations + 1))
     return Enrichment(z, p, p_adj, n, moving, method)
-
-
-def _signed(z: Floats, alternative: str) -> Floats:
-    """Return z so that larger is more extreme."""
-    return {"two-sided": np.abs, "greater": np.positive, "less": np.negative}[alternative](z)

@@ -11,7 +11,6 @@ from paribus.stats.clusters import join_units, random_bits, slices
 
 EXACT_FLIPS = 1 << 14
 """All sign patterns are enumerated up to this many (14 clusters), or up to the Monte Carlo draws asked for."""
-ALTERNATIVES = ("two-sided", "greater", "less")
 EXACT, MONTE_CARLO = "exact", "monte_carlo"
 
 
@@ -25,33 +24,22 @@ def draws_for(n_rows: int, n_permutations: int) -> int:
     return max(n_permutations, 40 * n_rows)
 
 
-def as_extreme(permuted: Floats, observed: Floats, tolerance: Floats, alternative: str) -> Floats:
-    """Return how many of ``permuted`` [draws, rows] are at least as extreme as ``observed`` [rows], per row.
+def as_extreme(permuted: Floats, observed: Floats, tolerance: Floats) -> Floats:
+    """Return how many of ``permuted`` [draws, rows] are at least as far from 0 as ``observed`` [rows], per row.
 
     Ties within ``tolerance`` [rows] count as extreme, so that rounding never makes a p smaller.
 
-    Raises:
-        ValueError: If the alternative is unknown.
-
     Example:
-        >>> as_extreme(np.array([[0.5], [-2.0]]), np.array([1.0]), np.array([0.0]), "two-sided")
+        >>> as_extreme(np.array([[0.5], [-2.0]]), np.array([1.0]), np.array([0.0]))
         array([1.])
     """
-    if alternative == "two-sided":
-        hits = np.abs(permuted) >= np.abs(observed) - tolerance
-    elif alternative == "greater":
-        hits = permuted >= observed - tolerance
-    elif alternative == "less":
-        hits = permuted <= observed + tolerance
-    else:
-        raise ValueError(f"alternative must be one of {', '.join(ALTERNATIVES)}, got {alternative!r}")
-    return np.asarray(hits.sum(axis=0), dtype=np.float64)
+    return np.asarray((np.abs(permuted) >= np.abs(observed) - tolerance).sum(axis=0), dtype=np.float64)
 
 
 def sign_flip_rows(
-    sums: Floats, *, rng: np.random.Generator, n_permutations: int = 9999, alternative: str = "two-sided"
+    sums: Floats, *, rng: np.random.Generator, n_permutations: int = 9999
 ) -> tuple[Floats, np.ndarray[Any, Any]]:
-    """Return p and method of the sign-flip test of each row of cluster sums.
+    """Return p and method of the two-sided sign-flip test of each row of cluster sums.
 
     The hypothesis is that each cluster's sum is symmetric about 0 (Fisher 1935, ch. III; Winkler et al. 2014 for
     whole blocks). Exact ``p = b/N`` with the identity among the ``N`` sign patterns where they can be enumerated
@@ -62,7 +50,6 @@ def sign_flip_rows(
         sums: Sums over clusters [rows, clusters]; 0 where a cluster does not support a row.
         rng: Draws the flips.
         n_permutations: Monte Carlo draws ``m``, shared by all rows.
-        alternative: ``two-sided``, ``greater`` or ``less``.
 
     Example:
         >>> p, method = sign_flip_rows(np.ones((2, 8)), rng=np.random.default_rng(0))
@@ -80,11 +67,11 @@ def sign_flip_rows(
         patterns = ((np.arange(1 << k)[:, None] >> np.arange(k)) & 1) * -2.0 + 1.0
         for some in slices(len(rows), len(patterns)):
             part = packed[some]
-            hits = as_extreme(patterns @ part.T, part.sum(axis=1), _tolerance(part), alternative)
+            hits = as_extreme(patterns @ part.T, part.sum(axis=1), _tolerance(part))
             p[rows[some]] = hits / len(patterns)
     rows = np.flatnonzero(~exact)
     if len(rows):
-        p[rows] = _monte_carlo(sums[rows], rng, n_permutations, alternative)
+        p[rows] = _monte_carlo(sums[rows], rng, n_permutations)
         method[rows] = "monte_carlo"
     return p, method
 
@@ -93,10 +80,10 @@ def _tolerance(sums: Floats) -> Floats:
     return np.asarray(1e-10 * np.abs(sums).sum(axis=1), dtype=np.float64)
 
 
-def _monte_carlo(sums: Floats, rng: np.random.Generator, m: int, alternative: str) -> Floats:
+def _monte_carlo(sums: Floats, rng: np.random.Generator, m: int) -> Floats:
     observed, tolerance = sums.sum(axis=1), _tolerance(sums)
     (units,) = join_units((sums,), rng)
     b = np.zeros(len(sums))
     for bits in random_bits(units.shape[1], m, rng):
-        b += as_extreme(2.0 * (bits @ units.T) - observed, observed, tolerance, alternative)
+        b += as_extreme(2.0 * (bits @ units.T) - observed, observed, tolerance)
     return (b + 1) / (m + 1)

@@ -50,7 +50,6 @@ def trend(
     *,
     rng: np.random.Generator,
     n_permutations: int = 9999,
-    alternative: str = "two-sided",
 ) -> Trend:
     """Test whether values rise or fall with the level, all contexts measured at all levels.
 
@@ -64,7 +63,6 @@ def trend(
         levels: Value of each level [levels]; only their order counts.
         rng: Draws the permutations where they cannot be enumerated.
         n_permutations: Monte Carlo draws.
-        alternative: ``two-sided``, ``greater`` (rising) or ``less`` (falling).
 
     Raises:
         ValueError: If shapes disagree.
@@ -74,7 +72,7 @@ def trend(
         raise ValueError(f"values of shape {table.shape} do not fit {len(ids)} contexts and {len(steps)} levels")
     page = PageSums(ids, steps)
     page.add(table, np.arange(len(ids)))
-    return page.trend(rng=rng, n_permutations=n_permutations, alternative=alternative)
+    return page.trend(rng=rng, n_permutations=n_permutations)
 
 
 class PageSums:
@@ -110,18 +108,18 @@ class PageSums:
         self._correlations += float((deviation[moving] @ scores / size[moving]).sum())
         self._moving += int(moving.sum())
 
-    def trend(self, *, rng: np.random.Generator, n_permutations: int = 9999, alternative: str = "two-sided") -> Trend:
+    def trend(self, *, rng: np.random.Generator, n_permutations: int = 9999) -> Trend:
         """Return Page's test of all that was added (see :func:`trend`)."""
         nan, k = float("nan"), int(self._seen.sum())
         if not self._n or self._n_steps < 2:
             return Trend(nan, nan, "none", nan, self._n, k)
         scores = self._position - self._position.mean()
-        p, method = _permute(self._sums[self._seen], scores, rng, n_permutations, alternative)
+        p, method = _permute(self._sums[self._seen], scores, rng, n_permutations)
         rho = self._correlations / self._n if self._moving else nan
         return Trend(self._l, p, method, rho, self._n, k)
 
 
-def _permute(sums: Floats, scores: Floats, rng: np.random.Generator, m: int, alternative: str) -> tuple[float, str]:
+def _permute(sums: Floats, scores: Floats, rng: np.random.Generator, m: int) -> tuple[float, str]:
     sums = sums - sums.mean(axis=1, keepdims=True)
     size = np.abs(sums).max(axis=1, initial=0.0)
     sums = sums[size > 1e-9 * max(1.0, float(size.max(initial=0.0)))]
@@ -134,10 +132,10 @@ def _permute(sums: Floats, scores: Floats, rng: np.random.Generator, m: int, alt
         totals = np.zeros(1)
         for row in _arrangements(sums, scores):
             totals = (totals[:, None] + row).ravel()
-        return float(as_extreme(totals[:, None], observed, tolerance, alternative)[0] / len(totals)), "exact"
+        return float(as_extreme(totals[:, None], observed, tolerance)[0] / len(totals)), "exact"
     b = 0.0
     for totals in _drawn(sums, scores, rng, m):
-        b += float(as_extreme(totals[:, None], observed, tolerance, alternative)[0])
+        b += float(as_extreme(totals[:, None], observed, tolerance)[0])
     return (b + 1) / (m + 1), "monte_carlo"
 
 
