@@ -177,10 +177,7 @@ def test_evaluating_leaves_train_mode_and_hooks_as_they_were(data):
 def test_images_that_would_not_fit_are_fetched_batch_by_batch(data, monkeypatch):
     from paribus.training.loops import measure
 
-    original = measure.SplitImages.__init__
-    monkeypatch.setattr(
-        measure.SplitImages, "__init__", lambda self, *args, **options: original(self, *args, keep_bytes=0)
-    )
+    monkeypatch.setattr(measure, "KEEP_BYTES", 0)
     _, fetched, _ = train(data)
     monkeypatch.undo()
     _, kept, _ = train(data)

@@ -10,14 +10,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from paribus.spec import DataSpec, field, path_of
+from paribus.spec import field, path_of
 from paribus.subjects.images.files import file_digest
 from paribus.subjects.images.fingerprint import of_files
-from paribus.subjects.images.splits import HELD_OUT, PROVIDES
+from paribus.subjects.images.splits import ImagesByDomain
 
 
 @dataclass(frozen=True)
-class Arrays(DataSpec, kind="data/arrays"):
+class Arrays(ImagesByDomain, kind="data/arrays"):
     """An ``.npz`` file with ``images, labels`` and, if there are, ``domains, clusters, domain_names, class_names``.
 
     Images are uint8, or floats in [0, 1], of shape ``[n, H, W]``, ``[n, H, W, C]`` or ``[n, C, H, W]`` with one or
@@ -30,28 +30,11 @@ class Arrays(DataSpec, kind="data/arrays"):
     """
 
     work: ClassVar[str] = "paribus.subjects.images._arrays"
-    subject: ClassVar[str] = "images"
-    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="The .npz file.")
-    ood_domain: str | None = field(None, help="Domain that is only reported, by name or number; null for none.")
-    train_domains: list[str] = field([], help="Names or numbers of the training domains; empty for all others.")
-    val_domain: str | None = field(None, help="Domain for every choice; null holds out clusters of the training ones.")
-    classes: list[str] = field([], help="Names of the classes to keep; empty for all.")
-    n_train: int | None = field(None, low=2, help="Training images; null for all.")
-    n_eval: int | None = field(None, low=2, help="Most images of each other split; null for all.")
-    id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of the training clusters held out for id_val.")
-    balance: bool = field(True, help="Whether draws are balanced over domain x class.")
     split_array: str | None = field(
         None, unstated=None, help="Array with the split of each image by name: train, id_val, val or ood."
     )
-    held_out: list[str] = field(
-        list(HELD_OUT),
-        choices=HELD_OUT,
-        unstated=list(HELD_OUT),
-        help="Splits that are held out of the training images where no array or domain gives them.",
-    )
-    seed: int = field(0, help="Draws held-out clusters and rows.")
 
     def fingerprint(self) -> str:
         """Return what decides the splits besides fields and file: clusters of several domains are held out of all.

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.spec import DataSpec, field
+from paribus.spec import field
 from paribus.subjects.images import clusters
-from paribus.subjects.images.splits import HELD_OUT, PROVIDES
+from paribus.subjects.images.splits import ImagesByDomain
 
 LAYOUTS = {
     "domains": "<domain>/<class>/<image>",
@@ -20,7 +20,7 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True)
-class ImageFolder(DataSpec, kind="data/image_folder"):
+class ImageFolder(ImagesByDomain, kind="data/image_folder"):
     """A folder of images: one folder per domain with one per class in it, or without domains.
 
     Clusters (images of one patient, say) stay whole in every random split; they are what a pattern matches in the
@@ -32,20 +32,10 @@ class ImageFolder(DataSpec, kind="data/image_folder"):
     """
 
     work: ClassVar[str] = "paribus.subjects.images._image_folder"
-    subject: ClassVar[str] = "images"
-    provides: ClassVar[tuple[str, ...]] = PROVIDES
 
     path: str = field(file=True, help="The folder that holds the folders.")
-    ood_domain: str | None = field(None, help="Domain that is only reported; null for none.")
-    train_domains: list[str] = field([], help="Names of the training domains; empty for all others.")
-    val_domain: str | None = field(None, help="Domain for every choice; null holds out images of the training ones.")
-    classes: list[str] = field([], help="Names of the classes to keep; empty for all.")
     image_size: int = field(64, low=8, high=512, help="Height and width that images are resized to.")
     grayscale: bool = field(False, help="One channel instead of three.")
-    n_train: int | None = field(None, low=2, help="Training images; null for all.")
-    n_eval: int | None = field(None, low=2, help="Most images of each other split; null for all.")
-    id_val_share: float = field(0.2, above=0.0, below=1.0, help="Share of the training images held out for id_val.")
-    balance: bool = field(True, help="Whether draws are balanced over domain x class.")
     layout: str = field(
         "domains",
         choices=tuple(LAYOUTS),
@@ -61,16 +51,9 @@ class ImageFolder(DataSpec, kind="data/image_folder"):
     cluster_file: str | None = field(
         None, file=True, unstated=None, help="CSV with the columns path (below the folder) and cluster."
     )
-    held_out: list[str] = field(
-        list(HELD_OUT),
-        choices=HELD_OUT,
-        unstated=list(HELD_OUT),
-        help="Splits that are held out of the training images where no folder or domain gives them.",
-    )
     memory_mb: int = field(
         1024, low=0, science=False, help="Pixels of more than this stay in their files and are read when needed."
     )
-    seed: int = field(0, help="Draws held-out images and rows.")
 
     def check(self) -> None:
         """Check that domains are only named where there are some, and the pattern.

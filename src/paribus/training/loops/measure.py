@@ -81,8 +81,6 @@ class SplitImages:
         rows: Which of them.
         device: Where they are wanted.
         memory_format: Layout of the batches.
-        keep_bytes: The most that is kept on the device; None for the usual bound, which is small for images that are
-            read from files because all of them are too many.
         through: A module applied to them once (the frozen part of a network); its outputs are kept instead.
         batch_limit: How many go through it at once.
     """
@@ -93,7 +91,6 @@ class SplitImages:
         rows: Ints,
         device: str,
         memory_format: torch.memory_format,
-        keep_bytes: float | None = None,
         *,
         through: Callable[[Given], torch.Tensor] | None = None,
         batch_limit: int = 512,
@@ -105,13 +102,11 @@ class SplitImages:
         self.memory_format = memory_format
         self.labels = torch.from_numpy(data.labels[rows].copy()).to(device)
         size = 4 * len(rows) * math.prod(data.inputs.shape[1:])
-        if keep_bytes is None:
-            streamed = isinstance(data.inputs, EightBitImages) and not data.inputs.in_memory
-            keep_bytes = STREAMED_KEEP_BYTES if streamed else KEEP_BYTES
+        streamed = isinstance(data.inputs, EightBitImages) and not data.inputs.in_memory
         self.kept: Given | None = None
         if through is not None:
             self.kept = halving(batch_limit, partial(self._through, through))
-        elif size <= keep_bytes:
+        elif size <= (STREAMED_KEEP_BYTES if streamed else KEEP_BYTES):
             self.kept = self._fetch(rows)
 
     def __len__(self) -> int:
