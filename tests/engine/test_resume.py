@@ -148,10 +148,10 @@ def test_layers_before_the_site_run_once(ids):
     engine = Engine(model, "layers.2.q.input", batch_limit=64)
     engine.evaluate(ids, [Identity()])
     before = [layer.runs for layer in model.layers]
-    engine.evaluate(ids, [AblateUnits([unit]) for unit in range(WIDTH)])
+    found = engine.evaluate(ids, [AblateUnits([unit]) for unit in range(WIDTH)])
     runs = [layer.runs - start for layer, start in zip(model.layers, before, strict=True)]
     parity = 2 * LENGTH
-    assert engine.report.strategy == "resume"
+    assert found.report.strategy == "resume"
     assert runs == [parity, parity, WIDTH * N * LENGTH + parity, WIDTH * N * LENGTH + parity]
 
 

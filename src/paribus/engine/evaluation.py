@@ -7,7 +7,7 @@ import copy
 import itertools
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,7 +88,6 @@ class Engine:
     Attributes:
         site: Where; the first of the sites.
         course: All sites that are edited and the one that is read.
-        report: How the last :meth:`evaluate` or :meth:`reduce` was done; None before.
 
     Example:
         >>> from paribus.engine.interventions import AblateUnits
@@ -162,7 +161,6 @@ class Engine:
         self._batches = Batches(batch_limit)
         self._allowed = tolerance(self._dtype, self.device)
         self._stamp: tuple[Any, ...] | None = None
-        self.report: EvaluationReport | None = None
         self._refresh()
 
     # ---------------------------------------------------------------- what users ask
@@ -191,28 +189,43 @@ class Engine:
             DataError: If there are no inputs, or they differ in length.
             ExperimentError: If an intervention does not fit the site, or equal inputs do not give equal outputs.
         """
-        outputs: list[np.ndarray] = []
+        if not interventions:
+            raise ExperimentError("no interventions to evaluate")
+        with self._ready(inputs) as (plan, passed):
+            n = len(passed)
+            for one in interventions:
+                for layout, edit in zip(plan.layouts, edits_of(one, len(plan.layouts)), strict=True):
+                    if edit is not None:
+                        edit.check(layout.shape[0], n)
+            moved = [one.to(self.device, self._weights_dtype) for one in interventions]
+            plan = self._of_call(plan, passed, moved)
+            rows, chosen = _parity_sample(n, interventions, self.course.sites)
+            outputs: list[np.ndarray] = []
+            sampled: dict[int, Tensor] = {}
 
-        def keep(index: int, output: Tensor) -> None:
-            if not outputs:
-                outputs.append(np.empty((len(interventions), *output.shape), _numpy(output[:0]).dtype))
-            outputs[0][index] = _numpy(output)
+            def keep(index: int, output: Tensor) -> None:
+                if index in chosen:
+                    sampled[index] = output[rows].clone()
+                if not outputs:
+                    outputs.append(np.empty((len(interventions), *output.shape), _numpy(output[:0]).dtype))
+                outputs[0][index] = _numpy(output)
 
-        report = self._evaluate(inputs, interventions, keep)
-        return Evaluation(outputs[0], report)
-
-    def reduce(self, inputs: Any, interventions: Sequence[Intervention], fn: Callable[[Tensor], Any]) -> list[Any]:
-        """Return ``fn(outputs [n, *output])`` for each intervention; never holds the outputs of all.
-
-        ``fn`` gets a tensor on the engine's device, valid during the call only.
-        """
-        results: list[Any] = [None] * len(interventions)
-
-        def keep(index: int, output: Tensor) -> None:
-            results[index] = fn(output)
-
-        self._evaluate(inputs, interventions, keep)
-        return results
+            self._stream.run(plan, passed, moved, keep)
+            expected = self._stream.reference(plan, passed, rows, [moved[index] for index in chosen])
+            got = torch.stack([sampled[index] for index in chosen])
+            while not agrees(got, expected, self._allowed) and plan.strategy != "hooks":
+                off, refused = difference(got, expected), plan.strategy
+                plan = self._instead(plan, passed)
+                log.warning("site %s: %s is off by %.3g; using %s instead", self.site, refused, off, plan.strategy)
+                self._stream.run(plan, passed, moved, keep)
+                got = torch.stack([sampled[index] for index in chosen])
+            if not agrees(got, expected, self._allowed):
+                raise ExperimentError(
+                    f"site {self.site}: a plain pass of the same examples is off by {difference(got, expected):.3g}: "
+                    "their outputs change from pass to pass, or with the examples beside them"
+                )
+        total = n * len(interventions)
+        return Evaluation(outputs[0], EvaluationReport(plan.strategy, total, total, difference(got, expected)))
 
     def plan(self, inputs: Any) -> Plan:
         """Return how inputs of this shape are evaluated."""
@@ -258,8 +271,6 @@ class Engine:
         planner = Planner(self._running, self.course, self._score, wanted, self._allowed)
         return planner.plan(self._values.rows(inputs, slice(0, 3)))
 
-    # ---------------------------------------------------------------- evaluation
-
     def _of_call(self, plan: Plan, inputs: Given, interventions: Sequence[Intervention]) -> Plan:
         """Return the plan of one call: edits of late positions alone need only these, where the model keeps keys."""
         if plan.resume is None or not plan.resume.keeps_keys or self._wanted == "resume":
@@ -280,45 +291,6 @@ class Engine:
             plan = self._planned(inputs, "hooks")
         self._plans[inputs.signature] = plan
         return plan
-
-    def _evaluate(
-        self, inputs: Any, interventions: Sequence[Intervention], keep: Callable[[int, Tensor], None]
-    ) -> EvaluationReport:
-        if not interventions:
-            raise ExperimentError("no interventions to evaluate")
-        with self._ready(inputs) as (plan, passed):
-            n = len(passed)
-            for one in interventions:
-                for layout, edit in zip(plan.layouts, edits_of(one, len(plan.layouts)), strict=True):
-                    if edit is not None:
-                        edit.check(layout.shape[0], n)
-            moved = [one.to(self.device, self._weights_dtype) for one in interventions]
-            plan = self._of_call(plan, passed, moved)
-            rows, chosen = _parity_sample(n, interventions, self.course.sites)
-            sampled: dict[int, Tensor] = {}
-
-            def watch(index: int, output: Tensor) -> None:
-                if index in chosen:
-                    sampled[index] = output[rows].clone()
-                keep(index, output)
-
-            self._stream.run(plan, passed, moved, watch)
-            expected = self._stream.reference(plan, passed, rows, [moved[index] for index in chosen])
-            got = torch.stack([sampled[index] for index in chosen])
-            while not agrees(got, expected, self._allowed) and plan.strategy != "hooks":
-                off, refused = difference(got, expected), plan.strategy
-                plan = self._instead(plan, passed)
-                log.warning("site %s: %s is off by %.3g; using %s instead", self.site, refused, off, plan.strategy)
-                self._stream.run(plan, passed, moved, watch)
-                got = torch.stack([sampled[index] for index in chosen])
-            if not agrees(got, expected, self._allowed):
-                raise ExperimentError(
-                    f"site {self.site}: a plain pass of the same examples is off by {difference(got, expected):.3g}: "
-                    "their outputs change from pass to pass, or with the examples beside them"
-                )
-            total = n * len(interventions)
-            self.report = EvaluationReport(plan.strategy, total, total, difference(got, expected))
-        return self.report
 
 
 def _format_of(model: nn.Module, otherwise: torch.dtype) -> torch.dtype:

@@ -111,10 +111,6 @@ class Plan:
         """Return a raw value of the first site as ``[n, d, *positions]``."""
         return self.layouts[0].channels_second(value)
 
-    def raw(self, h: Tensor) -> Tensor:
-        """Return ``[n, d, *positions]`` in the first site's own layout."""
-        return self.layouts[0].raw(h)
-
     def before(self, inputs: Given) -> tuple[Tensor, ...]:
         """Return the site's raw value and the boundary values that go by rows."""
         assert self.split is not None
@@ -351,7 +347,7 @@ class Planner:
             return None
 
         def suffix(h: Tensor) -> Tensor:
-            return self._read(plan.after(plan.raw(h), ()), len(h))
+            return self._read(plan.after(plan.layouts[0].raw(h), ()), len(h))
 
         h = plan.channels_second(value).to(next(self.model.parameters(), value).dtype)
         try:
