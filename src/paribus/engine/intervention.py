@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -80,7 +80,12 @@ class Intervention(ABC):
         ...         return 2 * h
         >>> Double().forward(torch.ones(1, 3))
         tensor([[2., 2., 2.]])
+
+    Class attributes:
+        of_class: The :attr:`family` of all interventions of the class, where they have one.
     """
+
+    of_class: ClassVar[tuple[Any, ...] | None] = None
 
     @property
     def needs_rows(self) -> bool:
@@ -117,17 +122,18 @@ class Intervention(ABC):
     @property
     def family(self) -> tuple[Any, ...] | None:
         """A key: interventions of one class with the same key are pulled back together; None without a pull-back."""
-        return None
+        return self.of_class
 
     @classmethod
     def pull_back(cls, family: Sequence[Any], weight: Tensor) -> Pulled:
         """Return what each of ``family`` (all of this class and one :attr:`family`) makes of ``weight [m, d]``."""
         raise ExperimentError(f"{cls.__name__} is not affine: it has no pull-back")
 
-    def check_width(self, name: str, size: int, width: int) -> None:
-        """Raise :class:`ExperimentError` unless the field ``name`` has as many entries as the site has channels."""
-        if size != width:
-            raise ExperimentError(f"{type(self).__name__}.{name} has {size} entries; the site has {width} channels")
+    def check_width(self, width: int, **sizes: int) -> None:
+        """Raise :class:`ExperimentError` unless each of the fields has as many entries as the site has channels."""
+        for name, size in sizes.items():
+            if size != width:
+                raise ExperimentError(f"{type(self).__name__}.{name} has {size} entries; the site has {width} channels")
 
     def _set(self, **values: Any) -> None:
         """Set fields, which are frozen, to what they were converted to."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -32,14 +32,11 @@ class Identity(Intervention):
         True
     """
 
+    of_class: ClassVar[tuple[Any, ...] | None] = ()
+
     def forward(self, h: Tensor) -> Tensor:
         """Return a copy of ``h``."""
         return h.clone()
-
-    @property
-    def family(self) -> tuple[Any, ...] | None:
-        """All identities are alike."""
-        return ()
 
     @classmethod
     def pull_back(cls, family: Sequence[Identity], weight: Tensor) -> Pulled:
@@ -89,8 +86,7 @@ class ProjectOut(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Compare the basis and the center with the site."""
-        self.check_width("basis", len(self.basis), width)
-        self.check_width("center", len(self.center), width)
+        self.check_width(width, basis=len(self.basis), center=len(self.center))
 
     @property
     def family(self) -> tuple[Any, ...] | None:
@@ -123,6 +119,8 @@ class AffineErase(Intervention):
         tensor([[2., 1.]])
     """
 
+    of_class: ClassVar[tuple[Any, ...] | None] = ()
+
     matrix: Tensor
     center: Tensor
 
@@ -142,13 +140,7 @@ class AffineErase(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Compare the matrix and the center with the site."""
-        self.check_width("matrix", len(self.matrix), width)
-        self.check_width("center", len(self.center), width)
-
-    @property
-    def family(self) -> tuple[Any, ...] | None:
-        """All erasers go together."""
-        return ()
+        self.check_width(width, matrix=len(self.matrix), center=len(self.center))
 
     @classmethod
     def pull_back(cls, family: Sequence[AffineErase], weight: Tensor) -> Pulled:
@@ -171,6 +163,8 @@ class Steer(Intervention):
         tensor([[0., 2.]])
     """
 
+    of_class: ClassVar[tuple[Any, ...] | None] = ()
+
     direction: Tensor
     amount: float
 
@@ -184,12 +178,7 @@ class Steer(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Compare the direction with the site."""
-        self.check_width("direction", len(self.direction), width)
-
-    @property
-    def family(self) -> tuple[Any, ...] | None:
-        """All shifts go together."""
-        return ()
+        self.check_width(width, direction=len(self.direction))
 
     @classmethod
     def pull_back(cls, family: Sequence[Steer], weight: Tensor) -> Pulled:
@@ -233,7 +222,7 @@ class AblateUnits(Intervention):
         """Refuse units the site does not have."""
         self.check_units("units", self.units, width)
         if self.values is not None:
-            self.check_width("values", len(self.values), width)
+            self.check_width(width, values=len(self.values))
 
     @property
     def family(self) -> tuple[Any, ...] | None:

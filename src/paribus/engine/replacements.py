@@ -188,7 +188,6 @@ class SetFeature(Intervention):
 
     def check(self, width: int, n_rows: int) -> None:
         """Compare both vectors with the site."""
-        self.check_width("encoder", len(self.encoder), width)
-        self.check_width("decoder", len(self.decoder), width)
+        self.check_width(width, encoder=len(self.encoder), decoder=len(self.decoder))
         if self.rivals is not None:
-            self.check_width("rivals", self.rivals.shape[1], width)
+            self.check_width(width, rivals=self.rivals.shape[1])

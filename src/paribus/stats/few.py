@@ -208,9 +208,7 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
     """
     first, second = complete(a, "a"), complete(b, "b")
     m = len(first) + len(second) - 2
-    if m < 2:
-        return float("nan")
-    if _alike(first) and _alike(second):
+    if m < 2 or (_alike(first) and _alike(second)):
         return float("nan")
     squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
     correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)

@@ -269,14 +269,10 @@ def _features(model: OnFrozen, examples: Given) -> torch.Tensor:
     return model.features(*positional, **named)
 
 
-def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+def _copied(value: Any) -> Any:
     """Return a nested state with its tensors copied, so that later steps do not change it."""
-
-    def copy(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return value.detach().to("cpu", copy=True)
-        if isinstance(value, Mapping):
-            return {key: copy(inner) for key, inner in value.items()}
-        return [copy(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-    return {key: copy(value) for key, value in state.items()}
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list | tuple) else value
