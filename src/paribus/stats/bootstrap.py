@@ -187,22 +187,6 @@ def _percentile(sums: Floats, counts: Floats, spec: StatsSpec, rng: np.random.Ge
     return _quantiles(np.concatenate(draws), spec)
 
 
-def studentised_draws(sums: ClusterSums, n_draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return bootstrap draws ``t* = (m* - m) / se*`` [draws, rows] and the standard errors ``se`` [rows].
-
-    All rows share their resamples (see :class:`Studentised`).
-
-    Example:
-        >>> from paribus.stats.clusters import reduce_to_clusters
-        >>> rng = np.random.default_rng(0)
-        >>> draws, se = studentised_draws(reduce_to_clusters(rng.normal(size=(2, 30)), np.arange(30)), 100, rng)
-        >>> draws.shape, se.shape
-        ((100, 2), (2,))
-    """
-    rows = Studentised(sums)
-    return np.concatenate([rows.t(weights) for weights in bootstrap_weights(sums.sums.shape[1], n_draws, rng)]), rows.se
-
-
 class Studentised:
     """Means in units of their own standard error, under resampled clusters.
 
@@ -250,8 +234,9 @@ def _studentised(
 ) -> tuple[Floats, Floats]:
     joined, counts = join_units((sums.sums, sums.counts), rng)
     units = ClusterSums(joined, counts, sums.sd)
-    t, se = studentised_draws(units, spec.n_bootstrap, rng)
-    return _together(sums.means, t, se, units, spec, flips)
+    rows = Studentised(units)
+    t = np.concatenate([rows.t(weights) for weights in bootstrap_weights(joined.shape[1], spec.n_bootstrap, rng)])
+    return _together(sums.means, t, rows.se, units, spec, flips)
 
 
 def _together(

@@ -205,6 +205,12 @@ def reduce_to_clusters(values: ArrayLike, clusters: ArrayLike) -> ClusterSums:
     return ClusterSums(sums, counts, sd)
 
 
+def supported_sums(differences: ArrayLike | ClusterSums, clusters: ArrayLike) -> ClusterSums:
+    """Return the sums of differences over clusters, or those that are given, without clusters that support no row."""
+    given = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
+    return given.supported()
+
+
 def join_units(matrices: tuple[Floats, ...], rng: np.random.Generator, *, limit: int = MAX_UNITS) -> tuple[Floats, ...]:
     """Join clusters at random into ``limit`` blocks of nearly equal size; up to that many stay as they are.
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Bools, Floats
 from paribus.stats.bootstrap import mean_intervals
-from paribus.stats.clusters import ClusterSums, reduce_to_clusters
+from paribus.stats.clusters import ClusterSums, supported_sums
 from paribus.stats.intervals import EQUAL_UNITS, NO_SAMPLE, Bounds, too_few
 from paribus.stats.multiplicity import adjust
 from paribus.stats.nulls import placed
@@ -84,8 +84,7 @@ def effect_table(
         >>> (table["p_adj"] < 0.05).tolist()
         [False, True, True]
     """
-    given = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
-    sums = given.supported()
+    sums = supported_sums(differences, clusters)
     together = rng.spawn(1)[0]
     low, high, ci_method = mean_intervals(sums, spec=spec, rng=rng, bounds=bounds)
     m = draws_for(len(sums.sums), spec.n_permutations)

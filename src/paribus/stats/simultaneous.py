@@ -11,7 +11,13 @@ from scipy.special import stdtr, stdtrit
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.stats.bootstrap import ROWS_AT_ONCE, Studentised, exactly_zero
-from paribus.stats.clusters import ClusterSums, bootstrap_weights, by_size, join_units, reduce_to_clusters
+from paribus.stats.clusters import (
+    ClusterSums,
+    bootstrap_weights,
+    by_size,
+    join_units,
+    supported_sums,
+)
 from paribus.stats.intervals import BOOTSTRAP_T, EXACT_ZERO, MIN_CLUSTERS, NONE, Bounds, settle
 
 if TYPE_CHECKING:
@@ -66,8 +72,7 @@ def max_t_interval(
         >>> bool((low > 0).all()), low.shape
         (True, (3,))
     """
-    given = differences if isinstance(differences, ClusterSums) else reduce_to_clusters(differences, clusters)
-    sums = given.supported()
+    sums = supported_sums(differences, clusters)
     k = sums.n_clusters
     zero = exactly_zero(sums)
     low, high = np.where(zero, 0.0, np.nan), np.where(zero, 0.0, np.nan)

@@ -27,29 +27,31 @@ MOST_PIXELS = 50_000_000
 warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")  # PIL's words for the same
 
 
-def read_images(files: Sequence[Path], *, size: int, channels: int, description: str) -> torch.Tensor:
+def read_images(
+    files: Sequence[Path | str], *, size: int, channels: int, description: str = "", digested: bool = False
+) -> torch.Tensor:
     """Read image files into one uint8 tensor ``[n, channels, size, size]``.
 
     Args:
         files: The files, in the order of the rows.
         size: Height and width; images of another size are resized.
         channels: 3 for colour, 1 for grey.
-        description: Heads the progress bar, which is shown where someone is watching.
+        description: Heads the progress bar, which is shown where someone is watching; empty for none.
+        digested: Whether the digest of each file is to be known once it was read.
 
     Raises:
         DataError: If a file is missing or is no readable image; the file is named.
     """
     pixels = torch.empty((len(files), channels, size, size), dtype=torch.uint8)
-    with tqdm(total=len(files), desc=description, unit="image", disable=None, leave=False) as bar:
-        for row, image in enumerate(decoded(files, size, channels)):
+    bar = tqdm(total=len(files), desc=description, unit="image", disable=None if description else True, leave=False)
+    with bar:
+        for row, image in enumerate(decoded(files, size, channels, digested=digested)):
             pixels[row] = torch.from_numpy(image)
             bar.update()
     return pixels
 
 
-def decoded(
-    files: Sequence[Path | str], size: int, channels: int, *, digested: bool = False
-) -> Iterator[NDArray[np.uint8]]:
+def decoded(files: Sequence[Path | str], size: int, channels: int, *, digested: bool) -> Iterator[NDArray[np.uint8]]:
     """Yield the images in order, decoded by several threads at most a few hundred images ahead."""
 
     def read(file: Path | str) -> NDArray[np.uint8]:

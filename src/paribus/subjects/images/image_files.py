@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from paribus.subjects.images.decoding import decoded, read_images
+from paribus.subjects.images.decoding import read_images
 
 
 class ImageFiles:
@@ -55,8 +55,5 @@ class ImageFiles:
             DataError: If a file is missing or is no readable image; the file is named.
         """
         chosen = range(*rows.indices(len(self))) if isinstance(rows, slice) else np.asarray(rows).reshape(-1).tolist()
-        pixels = torch.empty((len(chosen), *self.shape[1:]), dtype=torch.uint8)
         files = [f"{self.root}/{self.names[row]}" for row in chosen]
-        for place, image in enumerate(decoded(files, self.size, self.channels, digested=self.digested)):
-            pixels[place] = torch.from_numpy(image)
-        return pixels
+        return read_images(files, size=self.size, channels=self.channels, digested=self.digested)
