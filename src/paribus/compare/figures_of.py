@@ -36,7 +36,7 @@ def figures(experiment: Compare, tables: Mapping[str, pd.DataFrame], confidence:
     drawn = [_by_group(experiment, confidence)] if len(tables["units"]) else []
     tests = tables["tests"]
     if len(tests) and tests["ci_low"].notna().any():
-        drawn.append(_differences(experiment, tests, confidence))
+        drawn.append(_differences(tests, confidence))
     if 0 < tables["pairs"]["comparison"].nunique() <= MOST_COMPARED:
         drawn.append(_paired(experiment))
     if "cells" in tables:
@@ -73,7 +73,7 @@ def _by_group(experiment: Compare, confidence: float) -> Figure:
     return Figure.of("strip", "units", "groups", name="metrics_by_group", **roles).titled(title, says, **looks)
 
 
-def _differences(experiment: Compare, tests: pd.DataFrame, confidence: float) -> Figure:
+def _differences(tests: pd.DataFrame, confidence: float) -> Figure:
     roles = {"label": "group", "value": "difference", "panel": "endpoint", "p": "p_adj", "n": "n", **INTERVAL}
     references = pd.unique(tests["reference"])
     if len(references) > 1:

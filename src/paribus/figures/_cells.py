@@ -28,6 +28,11 @@ def draw_cells(ax: Axes, cells: Floats, norm: Normalize, colours: str, **how: An
     return image
 
 
+def ink_on(image: ScalarMappable, value: float) -> str:
+    """Return the colour of what is written on a cell of an image."""
+    return style.ink_on(image.to_rgba(np.asarray(value))[:3])
+
+
 def lines_between(ax: Axes, cells: Floats) -> None:
     """Draw white lines between the cells of an image."""
     down, across = cells.shape
@@ -61,6 +66,6 @@ def dashes(ax: Axes, cells: Floats, among: Bools, image: ScalarMappable) -> bool
     """
     marked = np.argwhere(among)
     for row, column in marked:
-        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ink = ink_on(image, cells[row, column])
         ax.plot([column - 0.22, column + 0.22], [row, row], color=ink, linewidth=0.8, solid_capstyle="butt")
     return bool(len(marked))

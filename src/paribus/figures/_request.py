@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 import pandas as pd
 
-from paribus.arrays import Floats
+from paribus.arrays import Bools, Floats
 from paribus.figures.style import NARROW, shorten, shorten_all
 
 MOST_SHOWN = 400
@@ -95,9 +95,13 @@ class Request:
         group = self.one("group")
         return levels(self.frame, group)[:MOST_GROUPS] if group else [None]
 
+    def is_of(self, rows: pd.DataFrame, group: Any) -> Bools:
+        """Return which rows are of one of :attr:`groups`."""
+        return np.ones(len(rows), dtype=bool) if group is None else (rows[self.need("group")] == group).to_numpy(bool)
+
     def of_group(self, rows: pd.DataFrame, group: Any) -> pd.DataFrame:
         """Return the rows of one of :attr:`groups`."""
-        return rows if group is None else rows[rows[self.need("group")] == group]
+        return rows[self.is_of(rows, group)]
 
     @property
     def narrow(self) -> bool:
@@ -142,6 +146,16 @@ def levels(frame: pd.DataFrame, column: str, order: Sequence[Any] | None = None)
     if order is not None:
         return [value for value in order if value in found] + [value for value in found if value not in order]
     return sorted(found) if is_numeric(frame, column) else found
+
+
+def places(rows: pd.DataFrame, column: str, known: Sequence[Any]) -> Floats:
+    """Return where the values of a column stand on its axis: numbers at themselves, others by their place in ``known``.
+
+    NaN is for those that are not known.
+    """
+    if is_numeric(rows, column):
+        return numbers(rows, column)
+    return np.array([known.index(value) if value in known else np.nan for value in rows[column]], dtype=np.float64)
 
 
 def parts(

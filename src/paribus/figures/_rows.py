@@ -37,7 +37,7 @@ def chosen(request: Request, frame: pd.DataFrame, label: str, value: str) -> lis
     return labels
 
 
-def cap_note(request: Request, total: int, shown: int) -> str:
+def cap_note(total: int, shown: int) -> str:
     """Return the note that says how many rows were left out; empty when none were."""
     if total <= shown:
         return ""
@@ -69,7 +69,7 @@ def side_text(ax: Axes, place: float, text: str) -> None:
         )  # fmt: skip
 
 
-def counts_and_p(request: Request, row: pd.Series[Any], n: str | None, p: str | None) -> str:
+def counts_and_p(row: pd.Series[Any], n: str | None, p: str | None) -> str:
     """Return ``n = 12, p = .03`` for the roles that are declared."""
     pieces = []
     if n is not None and pd.notna(row[n]):

@@ -54,7 +54,7 @@ def draw(request: Request) -> Figure:
     if has_null:
         handles.append(_panels.null_patch(request))
     _panels.legend(request, _panels.upper_right(axes), handles)
-    _panels.note(fig, _rows.cap_note(request, frame[label].nunique(), len(labels)))
+    _panels.note(fig, _rows.cap_note(frame[label].nunique(), len(labels)))
     return fig
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import Request, is_numeric, levels, numbers, parts
+from paribus.figures._request import Request, is_numeric, levels, numbers, parts, places
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "group", "style", "panel", "null", "null_low", "null_high")
@@ -56,7 +56,7 @@ class _Lines:
         frame, group = request.frame, request.one("group")
         self.x = request.need("x")
         self.numeric = is_numeric(frame, self.x)
-        self.places = {value: i for i, value in enumerate(levels(frame, self.x))}
+        self.levels = levels(frame, self.x)
         self.ys = request.many("y")
         labels = request.option("labels") or [column.replace("_", " ") for column in self.ys]
         self.labels = dict(zip(self.ys, labels, strict=False))
@@ -70,7 +70,7 @@ class _Lines:
 
     def draw(self, ax: Axes, rows: pd.DataFrame, handles: dict[str, Any]) -> None:
         request = self.request
-        x_values, y_values = self._positions(rows), []
+        x_values, y_values = places(rows, self.x, self.levels), []
         self._null(ax, rows, handles)
         for g, group in enumerate(self.groups):
             for s, second in enumerate(self.styles):
@@ -89,13 +89,12 @@ class _Lines:
             style.plain_linear(ax, "x", integer=whole)
             _panels.scale(ax, "x", request.option("logx", False), x_values)
         else:
-            _panels.categories(ax, [request.shown(v, 24) for v in self.places], "x")
+            _panels.categories(ax, [request.shown(v, 24) for v in self.levels], "x")
         _panels.scale(ax, "y", request.option("logy", False), drawn)
         _panels.limits(request, ax)
 
     def _select(self, rows: pd.DataFrame, group: Any, second: Any) -> pd.DataFrame:
-        if group is not None:
-            rows = rows[rows[self.request.need("group")] == group]
+        rows = self.request.of_group(rows, group)
         if second is not None:
             rows = rows[rows[self.request.need("style")] == second]
         return rows
@@ -114,7 +113,7 @@ class _Lines:
         lows, highs = self.request.many("low"), self.request.many("high")
         wanted = [column, *(c[k] for c in (lows, highs) if k < len(c))]
         table = pd.DataFrame({name: numbers(rows, name) for name in wanted}, index=rows.index)
-        table.insert(0, "x at", self._positions(rows))
+        table.insert(0, "x at", places(rows, self.x, self.levels))
         table = table.dropna(subset=["x at"])
         if table["x at"].duplicated().any():
             table = table.groupby("x at", as_index=False).mean()
@@ -134,12 +133,6 @@ class _Lines:
             y = np.concatenate([y, low, high])
         return np.asarray(y, dtype=np.float64)
 
-    def _positions(self, rows: pd.DataFrame) -> Floats:
-        if self.numeric:
-            found = numbers(rows, self.x)
-            return found
-        return np.array([self.places.get(value, np.nan) for value in rows[self.x]], dtype=np.float64)
-
     def _null(self, ax: Axes, rows: pd.DataFrame, handles: dict[str, Any]) -> None:
         request = self.request
         low, high, middle = request.one("null_low"), request.one("null_high"), request.one("null")
@@ -147,7 +140,7 @@ class _Lines:
             return
         columns = [c for c in (low, high, middle) if c]
         table = pd.DataFrame({c: numbers(rows, c) for c in columns}, index=rows.index)
-        table["x at"] = self._positions(rows)
+        table["x at"] = places(rows, self.x, self.levels)
         group = request.one("group")
         same = table.groupby("x at")[columns].nunique().max().max() <= 1 if len(table) else True
         pieces = [(None, table)] if same or group is None else [(v, table[rows[group] == v]) for v in self.groups]

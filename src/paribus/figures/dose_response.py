@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from paribus.arrays import Floats
 from paribus.figures import _panels, style
-from paribus.figures._request import Request, is_numeric, levels, numbers, parts
+from paribus.figures._request import Request, is_numeric, levels, numbers, parts, places
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "null", "null_low", "null_high", "firing", "n", "support", "group")
@@ -31,8 +31,7 @@ def draw(request: Request) -> Figure:
     axes[0].set_ylabel(request.label("ylabel", "y"))
     following = iter(axes[1:])
     if firing is not None:
-        ax = next(following)
-        doses.rate(ax, firing)
+        doses.rate(next(following), firing)
     if n is not None:
         doses.counts(next(following), n)
     doses.ticks(axes[-1])
@@ -52,10 +51,7 @@ class _Doses:
         self.sections = parts(request.frame, request.one("group"))[:8]
 
     def at(self, rows: pd.DataFrame) -> Floats:
-        if self.numeric:
-            found = numbers(rows, self.column)
-            return found
-        return np.array([self.levels.index(v) if v in self.levels else np.nan for v in rows[self.column]], dtype=float)
+        return places(rows, self.column, self.levels)
 
     def response(self, ax: Axes) -> list[Any]:
         request, handles = self.request, []
@@ -127,8 +123,9 @@ class _Doses:
         ax.set_ylabel("fires")
 
     def counts(self, ax: Axes, column: str) -> None:
-        places = np.array(sorted({v for v in self.at(self.request.frame) if np.isfinite(v)}))
-        gap = float(np.diff(places).min()) if len(places) > 1 else 1.0
+        doses = self.at(self.request.frame)
+        gaps = np.diff(np.unique(doses[np.isfinite(doses)]))
+        gap = float(gaps.min()) if len(gaps) else 1.0
         width = gap * 0.7 / len(self.sections)
         for index, (_, rows) in enumerate(self.sections):
             offset = (index - (len(self.sections) - 1) / 2) * width
@@ -149,9 +146,9 @@ class _Doses:
 def _readable(values: list[float]) -> list[float]:
     """Return the levels that get a tick: no two closer than a sixteenth of the axis, the last one always."""
     gap = (values[-1] - values[0]) / 16
-    kept: list[float] = []
-    for value in values:
-        if not kept or value - kept[-1] >= gap:
+    kept = values[:1]
+    for value in values[1:]:
+        if value - kept[-1] >= gap:
             kept.append(value)
     if kept[-1] != values[-1]:
         kept[-1] = values[-1]

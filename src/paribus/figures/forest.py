@@ -48,7 +48,7 @@ def draw(request: Request) -> Figure:
         axes[0].legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
     else:
         _panels.legend(request, _panels.upper_right(axes), handles)
-    _panels.note(fig, _rows.cap_note(request, frame[label].nunique(), len(labels)))
+    _panels.note(fig, _rows.cap_note(frame[label].nunique(), len(labels)))
     return fig
 
 
@@ -105,7 +105,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, labels: list[Any], gr
         if flag is not None and isinstance(row[flag], str):
             _rows.side_text(ax, places[row[label]], style.shorten(row[flag], 24))
         elif len(groups) == 1:
-            _rows.side_text(ax, place, _rows.counts_and_p(request, row, request.one("n"), _written(request)))
+            _rows.side_text(ax, place, _rows.counts_and_p(row, request.one("n"), _written(request)))
     _panels.reference_lines(ax, request.option_of("reference", panel, 0), "x")
     _panels.scale(ax, "x", request.option_of("logx", panel, False), shown)
     _panels.limits(request, ax, "x")

@@ -60,7 +60,7 @@ def draw(request: Request) -> Figure:
     if dashed:
         outlined = " or outlined" if request.one("outline") else ""
         notes.append(f"A dash: negative, beyond a quarter of the scale{outlined}.")
-    for text in notes:
+    for text in dict.fromkeys(notes):
         _panels.note(fig, text)
     return fig
 
@@ -75,11 +75,9 @@ def _pivoted(
         few = counts < float(least)
         if few.any():
             table.loc[few, "value"] = np.nan
-            text = f"Cells with n < {least} are left blank."
-            notes.extend([text] if text not in notes else [])
+            notes.append(f"Cells with n < {least} are left blank.")
     if table.duplicated([x, y]).any():
-        text = "Several rows fall into one cell: their mean is drawn."
-        notes.extend([text] if text not in notes else [])
+        notes.append("Several rows fall into one cell: their mean is drawn.")
     wide = table.groupby([y, x], sort=False)["value"].mean().unstack()
     return np.asarray(wide.reindex(index=ys, columns=xs).to_numpy(dtype=np.float64))
 
@@ -126,14 +124,14 @@ def _panel(
     outlined = _flagged(request, "outline", rows, xs, ys)
     for row, column in zip(*np.nonzero(outlined), strict=True):
         corner = (float(column) - 0.42, float(row) - 0.42)  # inside the lines between cells, which are white
-        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ink = _cells.ink_on(image, cells[row, column])
         ax.add_patch(Rectangle(corner, 0.84, 0.84, fill=False, edgecolor=ink, linewidth=1.4))
     room = _panels.inches(ax)[0] / max(1, len(xs))
     if wanted is True or (wanted == "auto" and cells.size <= ANNOTATED_CELLS and room >= ANNOTATED_WIDTH):
         _annotate(ax, cells, image, request.option("format"), marks)
         return False
     for row, column in zip(*np.nonzero(marks & np.isfinite(cells)), strict=True):
-        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ink = _cells.ink_on(image, cells[row, column])
         ax.text(float(column), float(row) - 0.1, "*", ha="center", va="center", color=ink, fontsize=8)
     if not isinstance(norm, TwoSlopeNorm) or norm.vmax is None:
         return False
@@ -164,12 +162,4 @@ def _annotate(ax: Axes, cells: Floats, image: ScalarMappable, pattern: str | Non
         if abs(value) < 1 and "." in text:  # 0.70 beside 0.74
             text += "0" * (digits - len(text.partition(".")[2]))
         text += "*" if marks[row, column] else ""
-        ax.text(
-            column,
-            row,
-            text,
-            ha="center",
-            va="center",
-            fontsize=size,
-            color=style.ink_on(image.to_rgba(np.asarray(value))[:3]),
-        )
+        ax.text(column, row, text, ha="center", va="center", fontsize=size, color=_cells.ink_on(image, value))

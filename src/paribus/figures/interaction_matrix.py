@@ -123,7 +123,7 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, names: list[Any], sho
         _panels.categories(ax, shown, "x")
         _panels.categories(ax, shown, "y")
     for (row, column), text in texts.items():
-        ink = style.ink_on(image.to_rgba(cells[row, column])[:3])
+        ink = _cells.ink_on(image, cells[row, column])
         ax.text(column, row, text, ha="center", va="center", fontsize=7.4, color=ink, linespacing=1.15)
     place: Any = {"location": "bottom", "aspect": 26} if request.narrow else {"location": "right", "shrink": 0.9}
     name = str(request.option("value_label", request.need("value").replace("_", " ")))

@@ -15,7 +15,8 @@ from matplotlib.transforms import ScaledTranslation
 from paribus.arrays import Bools, Floats
 from paribus.figures import _panels, style
 from paribus.figures._request import Request, levels, numbers
-from paribus.figures.strip import LEAST_RUNS, mean_interval
+from paribus.figures.strip import mean_interval
+from paribus.stats.few import LEAST_RUNS
 
 REQUIRED = ("condition", "epoch", "raw", "ablated", "alpha", "accuracy")
 OPTIONAL = ("n_train", "seed")

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from paribus.arrays import Floats
 from paribus.figures import _panels, style
 from paribus.figures._points import name_points
-from paribus.figures._request import Request, levels, numbers, parts
+from paribus.figures._request import Request, numbers, parts
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("low", "high", "x_low", "x_high", "label", "group", "size", "panel")
@@ -43,9 +43,8 @@ def _panel(request: Request, ax: Axes, rows: pd.DataFrame, handles: dict[str, An
     if not (np.isfinite(x) & np.isfinite(y)).any():
         _panels.no_data(ax)
         return
-    group = request.one("group")
     for index, each in enumerate(request.groups):
-        mask = np.ones(len(rows), dtype=bool) if group is None else (rows[group] == each).to_numpy(bool)
+        mask = request.is_of(rows, each)
         look: dict[str, Any] = {"color": style.colour(index), "marker": style.marker(index)}
         ax.scatter(x[mask], y[mask], s=_sizes(request, rows)[mask], alpha=0.8, linewidths=0.5, edgecolors="white",
                    zorder=3, **look)  # fmt: skip
@@ -149,11 +148,10 @@ def _volcano(request: Request) -> Figure:
 
 
 def _established(request: Request, ax: Axes, rows: pd.DataFrame, x: Floats, height: Floats, found: Any) -> list[Line2D]:
-    group = request.one("group")
-    if group is not None:
+    if request.one("group") is not None:
         kinds = [
-            (request.shown(each), (rows[group] == each).to_numpy(bool), style.colour(i), style.marker(i))
-            for i, each in enumerate(levels(rows, group)[:8])
+            (request.shown(each), request.is_of(rows, each), style.colour(i), style.marker(i))
+            for i, each in enumerate(request.groups)
         ]
     else:
         kinds = [

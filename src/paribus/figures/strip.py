@@ -9,18 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
 
 from paribus.arrays import Floats
 from paribus.figures import _panels, style
 from paribus.figures._request import Request, levels, numbers, parts
+from paribus.stats.few import student_interval
 
 REQUIRED = ("x", "y")
 OPTIONAL = ("pair", "group", "panel", "null_low", "null_high", "unit", "mean", "low", "high")
 OPTIONS = ("interval", "confidence", "hline", "null_label")
 TABLES_OF = {"x": (0, 1), "panel": (0, 1), "mean": (1,), "low": (1,), "high": (1,)}
-LEAST_RUNS = 4
-"""Below this many values there is no interval."""
 
 
 def draw(request: Request) -> Figure:
@@ -67,12 +65,9 @@ def mean_interval(values: Floats, confidence: float = 0.95) -> tuple[float, floa
     """
     values = values[np.isfinite(values)]
     if values.size == 0:
-        return float("nan"), float("nan"), float("nan")
-    mean = float(values.mean())
-    if values.size < LEAST_RUNS or float(np.ptp(values)) <= 1e-9 * float(np.abs(values).max()):
-        return mean, float("nan"), float("nan")
-    half = float(stats.t.ppf((1 + confidence) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
-    return mean, mean - half, mean + half
+        return np.nan, np.nan, np.nan
+    around = student_interval(values, confidence)
+    return float(values.mean()), around.low, around.high
 
 
 def _confidence(request: Request) -> float:
@@ -132,7 +127,7 @@ def _panel(
             found = np.asarray(members, dtype=np.int64)
             _joins(ax, place[found], y[found], at[found])
     for index, each in enumerate(request.groups):
-        mask = np.ones(len(rows), dtype=bool) if group is None else (rows[group] == each).to_numpy(bool)
+        mask = request.is_of(rows, each)
         shades = [style.colour(int(a)) if group is None and np.isfinite(a) else style.colour(index) for a in at[mask]]
         ax.scatter(place[mask], y[mask], color=shades, marker=style.marker(index), s=30, zorder=3, linewidths=0.5,
                    edgecolors="white")  # fmt: skip

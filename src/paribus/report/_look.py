@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from paribus.report._values import escape
+
 CSS = """
 :root { --ink: #1d2329; --quiet: #5b6670; --line: #dfe3e6; --paper: #ffffff; --wash: #f5f7f8; --blue: #0072b2;
   --warn: #8a4b00; --warn-wash: #fff4e2; --bad: #9b1c1c; --bad-wash: #fdecec; --link: #00629b; --edge: #7d8790;
@@ -95,7 +97,21 @@ document.querySelectorAll("table.sortable").forEach(function (table) {
 """
 
 
-def content_security_policy() -> str:
-    """Return a policy under which nothing is loaded from anywhere and no script but this one runs."""
-    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def document(title: str, css: str, body: str, *, script: str, further: str = "") -> str:
+    """Return a page under a policy by which nothing is loaded from anywhere and no script but one runs.
+
+    Args:
+        title: Its title.
+        css: Its style rules.
+        body: Finished HTML.
+        script: The script that may run.
+        further: What else the policy says.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; {further}img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{css}</style></head>\n<body>{body}</body></html>\n"
+    )

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from paribus.report import _parts
-from paribus.report._look import CSS, SCRIPT, content_security_policy
+from paribus.report._look import CSS, SCRIPT, document
 from paribus.report._values import escape, is_number
 from paribus.results.estimates import estimates
 from paribus.results.evidence import Evidence
-from paribus.results.found import SUMMARY
+from paribus.results.found import SUMMARY, sentences
 from paribus.results.schema import Result
 
 CLAIMS: Mapping[Evidence, str] = {
@@ -85,14 +85,9 @@ def render(
         after,
         _origin(result, command),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(content_security_policy())}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}</style></head>\n<body><main>\n"
-        + "\n".join(filter(None, sections))
-        + f"\n</main><script>{SCRIPT}</script></body></html>\n"
-    )
+    content = "\n".join(filter(None, sections))
+    body = f"<main>\n{content}\n</main><script>{SCRIPT}</script>"
+    return document(title, CSS, body, script=SCRIPT)
 
 
 def _head(result: Result, title: str) -> str:
@@ -131,8 +126,7 @@ def _failure(result: Result) -> str:
 
 
 def _found(result: Result) -> str:
-    said = result.aggregates.custom.get(SUMMARY, ())
-    lines = [said] if isinstance(said, str) else list(said)
+    lines = sentences(result)
     every = dict(_numbers(result))
     if not (lines or every):
         return ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from paribus.errors import nearest
 from paribus.results.endpoint import Endpoint
-from paribus.results.estimates import Estimate, estimate_of
+from paribus.results.estimates import Estimate, estimate_of, is_number
 from paribus.results.schema import Result
 
 ABOVE, BELOW, DIFFERS, NONE = "above", "below", "differs", "none"
@@ -128,7 +128,7 @@ def decide(claim: Claim, low: float, high: float) -> str:
 def _number(claim: Claim, result: Result, declared: Sequence[Endpoint]) -> Estimate | str:
     """Return the number a claim is about, with its interval, or why it is not there."""
     custom = result.aggregates.custom
-    known = {name: float(value) for name, value in {**custom, **result.metrics}.items() if _is_number(value)}
+    known = {name: float(value) for name, value in {**custom, **result.metrics}.items() if is_number(value)}
     if claim.endpoint in known:
         return estimate_of(claim.endpoint, known)
     by_name = {each.name: each for each in declared}
@@ -174,17 +174,10 @@ def _of_tests(name: str, result: Result) -> Estimate | str:
 def _estimate(
     name: str, row: Mapping[Any, Any], value: str, low: str, high: str, *, one_minus: bool = False
 ) -> Estimate | str:
-    if not _is_number(row.get(value)):
+    if not is_number(row.get(value)):
         return f"{value} is not known there"
-    ends = [float(row[end]) if end and _is_number(row.get(end)) else math.nan for end in (low, high)]
+    ends = [float(row[end]) if end and is_number(row.get(end)) else math.nan for end in (low, high)]
     at = float(row[value])
     if one_minus:
         at, ends = 1 - at, [1 - end for end in reversed(ends)]
     return Estimate(name, name, at, ends[0], ends[1])
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return not isinstance(value, bool | str) and math.isfinite(float(value))
-    except (TypeError, ValueError):
-        return False

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from paribus.results.found import Found
+from paribus.results.schema import Result, Table
 
 ENDS = (("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"), ("_low", "_high"))
 """How the ends of an interval may be called after its number."""
@@ -133,7 +133,7 @@ class Estimate:
         return f"[{_bare(low, self.unit)}, {_bare(high, self.unit)}] {self.said}".rstrip()
 
 
-def estimates(result: Found, most: int = MOST) -> list[Estimate]:
+def estimates(result: Result, most: int = MOST) -> list[Estimate]:
     """Return the headline numbers of a result, those with an interval first, then those that have words.
 
     Args:
@@ -148,15 +148,15 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
         >>> [(each.label, each.text, each.interval) for each in estimates(Result(*head, metrics=metrics))]
         [('change of OOD accuracy', '−2 %', '[−17, 12]'), ('rows established', '3', '')]
     """
-    compared = _differences(getattr(result, "tables", {}))
+    compared = _differences(result.tables)
     if compared:
         return compared[:most]
     aggregates = result.aggregates
-    plain = {"mean_delta": getattr(aggregates, "mean_delta", None), **aggregates.custom, **result.metrics}
-    known = {name: float(value) for name, value in plain.items() if _is_number(value)}
+    plain = {"mean_delta": aggregates.mean_delta, **aggregates.custom, **result.metrics}
+    known = {name: float(value) for name, value in plain.items() if is_number(value)}
     wanted = [name for name in result.metrics if name in known]
-    wanted += [name for name in aggregates.custom if name in known and _has_ends(name, known)]
-    if not any(_has_ends(name, known) for name in wanted) and "mean_delta" in known:
+    wanted += [name for name in aggregates.custom if name in known and _ends_of(name, known)]
+    if not any(_ends_of(name, known) for name in wanted) and "mean_delta" in known:
         wanted.append("mean_delta")
     found = [estimate_of(name, known) for name in dict.fromkeys(wanted) if not _is_end(name, known)]
     if not found:
@@ -166,7 +166,7 @@ def estimates(result: Found, most: int = MOST) -> list[Estimate]:
     return sorted(kept, key=lambda each: (not each.has_interval, _named(each.name) is None))[:most]
 
 
-def _differences(tables: Mapping[str, Any]) -> list[Estimate]:
+def _differences(tables: Mapping[str, Table]) -> list[Estimate]:
     """Return the differences that a comparison tested, with the interval of their family, the smallest p first.
 
     Those of an exploratory family come last: its p are adjusted in another way, and are not confirmatory.
@@ -225,13 +225,8 @@ def estimate_of(name: str, known: Mapping[str, float]) -> Estimate:
         >>> estimate_of("signed_swap_effect", {"signed_swap_effect": 1.5}).label
         'margin shift to the paired class'
     """
-    low, high = math.nan, math.nan
-    for ends in ENDS:
-        if all(f"{name}{end}" in known for end in ends):
-            low, high = (known[f"{name}{end}"] for end in ends)
-            break
     label, unit = _named(name) or (name.replace("_", " "), "")
-    return Estimate(name, label, known[name], low, high, unit)
+    return Estimate(name, label, known[name], *(_ends_of(name, known) or (math.nan, math.nan)), unit)
 
 
 def _named(name: str) -> tuple[str, str] | None:
@@ -242,15 +237,20 @@ def _named(name: str) -> tuple[str, str] | None:
     return None
 
 
-def _has_ends(name: str, known: Mapping[str, float]) -> bool:
-    return any(all(f"{name}{end}" in known for end in ends) for ends in ENDS)
+def _ends_of(name: str, known: Mapping[str, float]) -> tuple[float, float] | None:
+    """Return the interval that stands beside a number; None where there is none."""
+    for low, high in ENDS:
+        if f"{name}{low}" in known and f"{name}{high}" in known:
+            return known[f"{name}{low}"], known[f"{name}{high}"]
+    return None
 
 
 def _is_end(name: str, known: Mapping[str, float]) -> bool:
     return any(name.endswith(end) and name.removesuffix(end) in known for ends in ENDS for end in ends)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value is a finite number (a boolean is none)."""
     return type(value) is not bool and isinstance(value, numbers.Real) and math.isfinite(float(value))
 
 

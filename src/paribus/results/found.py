@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from paribus.results.schema import Result
 
 SUMMARY = "summary"
 """Name of the aggregate in which an experiment says in sentences what it found."""
@@ -12,24 +15,13 @@ MOST = 12
 _ENDS = (("_low", "_high"), ("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"))
 
 
-class _Aggregates(Protocol):
-    @property
-    def custom(self) -> Mapping[str, Any]: ...
+def sentences(result: Result) -> list[str]:
+    """Return in which sentences an experiment says what it found; none where it says nothing."""
+    said = result.aggregates.custom.get(SUMMARY) or ()
+    return [said] if isinstance(said, str) else [str(sentence) for sentence in said]
 
 
-class Found(Protocol):
-    """What has headline metrics and aggregates: a result."""
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Headline metrics."""
-
-    @property
-    def aggregates(self) -> _Aggregates:
-        """Aggregates, with an experiment's own under ``custom``."""
-
-
-def lines(result: Found) -> list[str]:
+def lines(result: Result) -> list[str]:
     """Return what a result found: its own sentences, else its headline numbers, with intervals where it has them.
 
     Example:
@@ -39,12 +31,7 @@ def lines(result: Found) -> list[str]:
         >>> lines(Result(*head, Aggregates(mean_delta=0.4), {}, Diagnostics()))
         []
     """
-    said = result.aggregates.custom.get(SUMMARY)
-    if isinstance(said, str):
-        return [said]
-    if isinstance(said, list | tuple) and said:
-        return [str(sentence) for sentence in said]
-    return shortened(numbers({**result.metrics, **result.aggregates.custom}))
+    return sentences(result) or shortened(numbers({**result.metrics, **result.aggregates.custom}))
 
 
 def shortened(found: list[str], most: int = MOST) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -27,6 +27,11 @@ from paribus.results.seal import refuse_changed, sealed
 from paribus.results.values import decode, decode_float, encode, encode_float
 
 FORMAT = 1
+FLOATS = frozenset(
+    {"mean_delta", "std_delta", "base_activation_mean", "base_activation_std", "relu_floor_rate", "parity_max_abs_diff"}
+)
+"""Fields that hold a float: one that is not finite is kept by its name alone."""
+Part = TypeVar("Part")
 
 
 def to_json(result: Result, *, rows_limit: int | None = None) -> str:
@@ -159,8 +164,6 @@ def write_table(table: Table, folder: Path) -> Path:
 
 def to_tree(result: Result, *, rows_limit: int | None = None) -> dict[str, Any]:
     """Return ``result`` as JSON data, in the order a reader wants to see it."""
-    aggregates = result.aggregates
-    diagnostics = result.diagnostics
     return {
         "format": FORMAT,
         "spec_id": result.spec_id,
@@ -169,32 +172,11 @@ def to_tree(result: Result, *, rows_limit: int | None = None) -> dict[str, Any]:
         "feature": result.feature,
         "model": result.model,
         "subject": result.subject,
-        "aggregates": {
-            "mean_delta": encode_float(aggregates.mean_delta),
-            "std_delta": encode_float(aggregates.std_delta),
-            "n_samples": encode(aggregates.n_samples),
-            "n_conditions": encode(aggregates.n_conditions),
-            "base_activation_mean": encode_float(aggregates.base_activation_mean),
-            "base_activation_std": encode_float(aggregates.base_activation_std),
-            "custom": encode(aggregates.custom),
-        },
+        "aggregates": _node(result.aggregates),
         "metrics": {name: encode_float(value) for name, value in result.metrics.items()},
         "tables": {name: _table_tree(table, rows_limit) for name, table in result.tables.items()},
-        "diagnostics": {
-            "relu_floor_detected": encode(diagnostics.relu_floor_detected),
-            "relu_floor_rate": encode_float(diagnostics.relu_floor_rate),
-            "n_contexts_tested": encode(diagnostics.n_contexts_tested),
-            "n_contexts_skipped": encode(diagnostics.n_contexts_skipped),
-            "constraint_violations": encode(diagnostics.constraint_violations),
-            "engine": {
-                "strategy": diagnostics.engine.strategy,
-                "n_requested": encode(diagnostics.engine.n_requested),
-                "n_unique": encode(diagnostics.engine.n_unique),
-                "parity_max_abs_diff": encode_float(diagnostics.engine.parity_max_abs_diff),
-            },
-            "warnings": list(diagnostics.warnings),
-        },
-        "figures": [_figure_tree(figure) for figure in result.figures],
+        "diagnostics": _node(result.diagnostics),
+        "figures": [_node(figure) for figure in result.figures],
         "curves": [_curve_tree(curve) for curve in result.curves],
         "config": encode(result.config),
         "provenance": encode(result.provenance),
@@ -220,10 +202,10 @@ def from_tree(tree: Mapping[str, Any], *, folder: Path | None = None) -> Result:
         feature=tree["feature"],
         model=tree["model"],
         subject=tree["subject"],
-        aggregates=_aggregates(tree["aggregates"]),
+        aggregates=restored(Aggregates, tree["aggregates"]),
         tables={name: _table(node, folder) for name, node in tree["tables"].items()},
         diagnostics=_diagnostics(tree["diagnostics"]),
-        figures=tuple(_figure(node) for node in tree["figures"]),
+        figures=tuple(restored(Figure, node, tables=tuple(node["tables"])) for node in tree["figures"]),
         curves=tuple(_curve(node) for node in tree["curves"]),
         metrics={name: float(value) for name, value in tree["metrics"].items()},
         config=decode(tree["config"]),
@@ -274,32 +256,6 @@ def _table(node: Mapping[str, Any], folder: Path | None) -> Table:
     )
 
 
-def _figure_tree(figure: Figure) -> dict[str, Any]:
-    """Return one figure's declaration as JSON data."""
-    return {
-        "name": figure.name,
-        "kind": figure.kind,
-        "tables": list(figure.tables),
-        "columns": encode(figure.columns),
-        "title": figure.title,
-        "caption": figure.caption,
-        "options": encode(figure.options),
-    }
-
-
-def _figure(node: Mapping[str, Any]) -> Figure:
-    """Restore one figure's declaration."""
-    return Figure(
-        name=node["name"],
-        kind=node["kind"],
-        tables=tuple(node["tables"]),
-        columns=decode(node["columns"]),
-        title=node["title"],
-        caption=node["caption"],
-        options=decode(node["options"]),
-    )
-
-
 def _curve_tree(curve: Curve) -> dict[str, Any]:
     """Return one curve as JSON data."""
     return {
@@ -320,27 +276,31 @@ def _curve(node: Mapping[str, Any]) -> Curve:
     )
 
 
-def _aggregates(node: Mapping[str, Any]) -> Aggregates:
-    """Restore the aggregates."""
-    floats = ("mean_delta", "std_delta", "base_activation_mean", "base_activation_std")
-    return Aggregates(
-        **{name: decode_float(node[name]) for name in floats},
-        n_samples=node["n_samples"],
-        n_conditions=node["n_conditions"],
-        custom=decode(node["custom"]),
-    )
-
-
 def _diagnostics(node: Mapping[str, Any]) -> Diagnostics:
     """Restore the diagnostics."""
-    plain = {field.name: node[field.name] for field in fields(Diagnostics) if field.name not in ("engine", "warnings")}
-    engine = {**node["engine"], "parity_max_abs_diff": decode_float(node["engine"]["parity_max_abs_diff"])}
-    return Diagnostics(
-        **{
-            **plain,
-            "relu_floor_rate": decode_float(plain["relu_floor_rate"]),
-            "constraint_violations": decode(plain["constraint_violations"]),
-        },
-        engine=EngineReport(**engine),
-        warnings=tuple(node["warnings"]),
-    )
+    engine = restored(EngineReport, node["engine"])
+    return restored(Diagnostics, node, engine=engine, warnings=tuple(node["warnings"]))
+
+
+def _node(part: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON data, field by field."""
+    tree: dict[str, Any] = {}
+    for each in fields(part):
+        value = getattr(part, each.name)
+        if isinstance(value, EngineReport):
+            tree[each.name] = _node(value)
+        else:
+            tree[each.name] = encode_float(value) if each.name in FLOATS else encode(value)
+    return tree
+
+
+def restored(cls: type[Part], node: Mapping[str, Any], **known: Any) -> Part:
+    """Restore a dataclass from its JSON data.
+
+    Args:
+        cls: The class.
+        node: What :func:`to_tree` made of it.
+        known: Fields that are restored already.
+    """
+    names = [each.name for each in fields(cls) if each.name not in known]  # type: ignore[arg-type]
+    return cls(**{name: decode_float(node[name]) if name in FLOATS else decode(node[name]) for name in names}, **known)

@@ -11,7 +11,7 @@ from typing import Any
 from paribus.errors import DataError
 from paribus.results.files import RESULT_FILE
 from paribus.results.frames import read_parquet
-from paribus.results.io import _aggregates, from_tree
+from paribus.results.io import from_tree, restored
 from paribus.results.schema import Aggregates, Result
 from paribus.results.seal import refuse_changed
 from paribus.results.values import decode
@@ -77,7 +77,7 @@ class StoredResult:
 
     def aggregates(self) -> Aggregates:
         """Return its aggregates."""
-        return _aggregates(self._tree["aggregates"])
+        return restored(Aggregates, self._tree["aggregates"])
 
     def provenance(self) -> Mapping[str, Any]:
         """Return where its numbers come from."""

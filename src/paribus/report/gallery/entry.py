@@ -84,50 +84,34 @@ class Entry:
         return tuple(found)
 
 
-@dataclass(frozen=True)
-class Link:
-    """A link from the page of one run to that of another.
-
-    Attributes:
-        why: What the other is to this one.
-        to: The other.
-    """
-
-    why: str
-    to: Entry
-
-
-def links(entry: Entry, entries: Sequence[Entry]) -> list[Link]:
-    """Return the runs of the gallery that belong to one: steps, model, comparisons, and others on its model or feature.
+def links(entry: Entry, entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """Return the runs of the gallery that belong to one, by what they are to it: the closest first, then the earliest.
 
     Args:
         entry: The run.
         entries: All runs of the gallery.
     """
-    sources = set(entry.sources)
+    found: dict[str, list[Entry]] = {why: [] for why in ORDER}
+    for other in sorted(entries, key=lambda each: each.started):
+        if other.run_id != entry.run_id and (why := _tie(entry, other)):
+            found[why].append(other)
+    return {why: others for why, others in found.items() if others}
+
+
+def _tie(entry: Entry, other: Entry) -> str:
+    """Return what another run is to one, as :data:`ORDER` names it; empty where it is nothing."""
     feature, kind = entry.tags.get("feature"), entry.tags.get("experiment")
-    found: list[Link] = []
-    for other in entries:
-        if other.run_id == entry.run_id:
-            continue
-        if other.run_id == entry.parent:
-            found.append(Link("part of", other))
-        elif other.parent == entry.run_id:
-            found.append(Link("step", other))
-        elif other.run_id == entry.model_run:
-            found.append(Link("the training of its model", other))
-        elif entry.run_id in other.sources:
-            found.append(Link("compared in", other))
-        elif other.run_id in sources:
-            found.append(Link("compares", other))
-        elif feature and other.tags.get("feature") == feature and _same_model(entry, other):
-            found.append(Link("same feature", other))
-        elif entry.model_run and other.model_run == entry.model_run:
-            found.append(Link("same model", other))
-        elif kind and kind == other.tags.get("experiment") and other.study == entry.study:
-            found.append(Link("same experiment", other))
-    order = {why: place for place, why in enumerate(ORDER)}
-    return sorted(found, key=lambda link: (order[link.why], link.to.started))
+    ties = {
+        "part of": other.run_id == entry.parent,
+        "step": other.parent == entry.run_id,
+        "the training of its model": other.run_id == entry.model_run,
+        "compared in": entry.run_id in other.sources,
+        "compares": other.run_id in entry.sources,
+        "same feature": feature and other.tags.get("feature") == feature and _same_model(entry, other),
+        "same model": entry.model_run and other.model_run == entry.model_run,
+        "same experiment": kind and kind == other.tags.get("experiment") and other.study == entry.study,
+    }
+    return next((why for why, holds in ties.items() if holds), "")
 
 
 def _same_model(one: Entry, other: Entry) -> bool:

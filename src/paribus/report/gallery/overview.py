@@ -13,11 +13,13 @@ from datetime import UTC
 from PIL import Image
 
 from paribus.report._look import CSS as PAGE_CSS
+from paribus.report._look import document
 from paribus.report._values import escape
-from paribus.report.gallery._look import CSS, SCRIPT, content_security_policy
+from paribus.report.gallery._look import CSS, SCRIPT
 from paribus.report.gallery.entry import COMPARISON, Entry, choices, features
 from paribus.results.estimates import estimates
-from paribus.results.found import SUMMARY
+from paribus.results.found import sentences
+from paribus.results.words import counted
 
 NUMBERS = 3
 """Headline numbers on a card."""
@@ -56,14 +58,9 @@ def page(title: str, content: str, *, script: bool = False) -> str:
         script: Whether it filters.
     """
     own = f"<script>{SCRIPT}</script>" if script else ""
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(content_security_policy())}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{PAGE_CSS}{CSS}</style></head>\n<body>"
-        '<a class="skip" href="#content">Skip to the content</a>'
-        f'<main id="content">\n{content}\n</main>{own}</body></html>\n'
-    )
+    skip = '<a class="skip" href="#content">Skip to the content</a>'
+    body = f'{skip}<main id="content">\n{content}\n</main>{own}'
+    return document(title, f"{PAGE_CSS}{CSS}", body, script=SCRIPT, further="form-action 'none'; ")
 
 
 def _span(entries: Sequence[Entry]) -> str:
@@ -120,10 +117,7 @@ def _numbers(entry: Entry) -> str:
 
 
 def _said(entry: Entry) -> list[str]:
-    if entry.result is None:
-        return []
-    said = entry.result.aggregates.custom.get(SUMMARY, ())
-    return [said] if isinstance(said, str) else [str(line) for line in said]
+    return [] if entry.result is None else sentences(entry.result)
 
 
 def _lead(entry: Entry) -> str:
@@ -204,9 +198,8 @@ def _features(entries: Sequence[Entry]) -> str:
         return ""
     items = "".join(f"<li><b>{escape(feature)}</b>: {_named(runs)}</li>" for feature, runs in known.items())
     opened = " open" if len(known) <= 6 else ""
-    many = "1 feature" if len(known) == 1 else f"{len(known)} features"
     return (
-        f'<h2 id="features">Features</h2><details{opened}><summary>{many}</summary>'
+        f'<h2 id="features">Features</h2><details{opened}><summary>{counted(len(known), "feature")}</summary>'
         f'<ul class="related">{items}</ul></details>'
     )
 

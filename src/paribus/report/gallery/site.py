@@ -102,9 +102,7 @@ def _top(title: str) -> str:
 
 def _related(entry: Entry, entries: Sequence[Entry]) -> str:
     """Return the section of a page that links to other runs."""
-    by_reason: dict[str, list[Entry]] = {}
-    for link in links(entry, entries):
-        by_reason.setdefault(link.why, []).append(link.to)
+    by_reason = links(entry, entries)
     if not by_reason and not entry.claim:
         return ""
     parts = []
