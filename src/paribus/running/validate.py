@@ -23,6 +23,7 @@ from paribus.tracking import local, server
 from paribus.tracking.interface import FileStore
 from paribus.tracking.login import put_back
 from paribus.tracking.opening import client_of, open_store
+from paribus.tracking.spec import database, has_runs
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -76,8 +77,11 @@ def _store_of(job: Job, request: Request, *, among: bool) -> Store:
     elif _compares(job) and not among:
         lacking = f"{job.experiment.type}: there are no runs to compare yet"
     else:
-        return _no_store(request.tracking)
-    return _existing_store(request.tracking, lacking)
+        return FileStore()  # not opened: that takes two seconds
+    spec = request.tracking
+    if spec.kind == "local" and not has_runs(spec):
+        raise ConfigError(f"{lacking}: no {database(spec)}")
+    return open_store(spec, writing=False)
 
 
 def _validate_steps(request: Request, sequence: Sequence, store: Store) -> None:
@@ -126,21 +130,3 @@ def takes_tracked(job: Job) -> bool:
 
 def _validate(resolved: Resolved, store: Store) -> None:
     plugins.named(resolved.request.subject).validate(asked(resolved, store))
-
-
-def _existing_store(spec: TrackingSpec, otherwise: str) -> Store:
-    """Open the store in which runs are looked up; a missing one is not created.
-
-    Raises:
-        ConfigError: If there is no store; the message begins with ``otherwise``.
-    """
-    if spec.kind == "local":
-        database = path_of(spec.folder).absolute() / local.DATABASE
-        if not database.is_file() or not database.stat().st_size:
-            raise ConfigError(f"{otherwise}: no {database}")
-    return open_store(spec, writing=False)
-
-
-def _no_store(spec: TrackingSpec) -> Store:
-    """Return a store that is not opened, for requests that look nothing up in it (opening takes two seconds)."""
-    return FileStore()

@@ -17,11 +17,10 @@ from paribus.running.request import Request, from_job
 from paribus.running.resolve import from_store, models_on, resolve
 from paribus.running.sequence import Sequence as Steps
 from paribus.running.steps import sequence_identity, step_requests
-from paribus.spec import path_of
 from paribus.sweep.needed_training import Training
-from paribus.tracking import local
 from paribus.tracking.interface import FileStore
 from paribus.tracking.opening import open_store
+from paribus.tracking.spec import has_runs
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -64,7 +63,7 @@ class Lookups:
         if name.startswith("__"):
             raise AttributeError(name)
         if self._store is None:
-            self._store = open_store(self._spec, writing=False) if is_there(self._spec) else FileStore()
+            self._store = open_store(self._spec, writing=False) if has_runs(self._spec) else FileStore()
         found = getattr(self._store, name)
         if name not in _ASKED_ONCE:
             return found
@@ -74,14 +73,6 @@ class Lookups:
 def lookups(spec: TrackingSpec) -> Store:
     """Return a store for look-ups; nothing is created."""
     return cast("Store", Lookups(spec))
-
-
-def is_there(spec: TrackingSpec) -> bool:
-    """Return whether there is a store."""
-    if spec.kind != "local":
-        return spec.kind == "server"
-    database = path_of(spec.folder).absolute() / local.DATABASE
-    return database.is_file() and database.stat().st_size > 0
 
 
 def known_jobs(jobs: Sequence[Job]) -> list[Known]:

@@ -27,7 +27,8 @@ def code(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         before: Provenance of the run.
         now: Provenance of this process.
     """
-    found = [f"paribus {before.get('paribus')} -> {now.get('paribus')}"] if _differ(before, now, "paribus") else []
+    then, today = before.get("paribus"), now.get("paribus")
+    found = [f"paribus {then} -> {today}"] if then and then != today else []
     for key in ("git", "paribus_git"):
         old, new = before.get(key), now.get(key)
         if old or new:
@@ -44,10 +45,6 @@ def machine(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return the differences between the machines; properties unknown for one of them are left out."""
     both = [name for name in MACHINE if name in before and name in now]
     return [str(each) for each in changes({n: before[n] for n in both}, {n: now[n] for n in both})]
-
-
-def _differ(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> bool:
-    return bool(before.get(key)) and before.get(key) != now.get(key)
 
 
 def _repository(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

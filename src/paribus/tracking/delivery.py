@@ -22,13 +22,13 @@ from paribus.tracking.heartbeat import close, sign_of_life
 from paribus.tracking.kept import ONCE_TAG, PARENT_TAG, SPOOLED_TAG
 from paribus.tracking.ledger import LedgerClaims
 from paribus.tracking.life_mark import LIFE_TAG
-from paribus.tracking.local import DATABASE
 from paribus.tracking.opening import open_store
+from paribus.tracking.pages import PAGE, all_pages, experiments_of
 from paribus.tracking.relocate import relocate
 from paribus.tracking.run import METRICS_PER_BATCH, PARAMS_PER_BATCH
-from paribus.tracking.spec import TrackingSpec
+from paribus.tracking.spec import TrackingSpec, database, has_runs
 from paribus.tracking.spool import BEGUN_TAG, Spool, spool_of
-from paribus.tracking.store import PAGE, MlflowStore
+from paribus.tracking.store import MlflowStore
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -107,12 +107,11 @@ def waiting(spool: Spool) -> int:
     Raises:
         DataError: If it cannot be read.
     """
-    database = spool.folder / DATABASE
-    if not database.is_file() or not database.stat().st_size:
+    if not has_runs(spool.spec()):
         return 0  # the process that made it was killed before the database existed
     query = "select count(*) from runs where lifecycle_stage = 'active' "
     query += "and run_uuid not in (select run_uuid from tags where key = ?)"
-    with opened(database) as connection:
+    with opened(database(spool.spec())) as connection:
         return int(connection.execute(query, (DELIVERED_TAG,)).fetchone()[0])
 
 
@@ -123,7 +122,7 @@ class _Delivery:
         self._spool = spool
         self._from = kept.client
         self._uri = uri
-        self._names = {each.experiment_id: each.name for each in self._from.search_experiments(max_results=PAGE)}
+        self._names = experiments_of(self._from)
         self._stores: dict[str, MlflowStore] = {}
         self._ids: dict[str, str] = {}
         self._held: dict[str, tuple[LedgerClaims, str]] = {}
@@ -131,9 +130,10 @@ class _Delivery:
 
     def all(self) -> Delivered:
         """Deliver everything: parents are started before the runs nested in them, and ended after them."""
-        first = _all_runs(self._from, list(self._names))[0]
-        with self._claims(first).hold(self._spool.key, lambda: log.info("another process delivers these runs")):
-            runs = _all_runs(self._from, list(self._names))
+        with self._claims(self._runs()[0]).hold(
+            self._spool.key, lambda: log.info("another process delivers these runs")
+        ):
+            runs = self._runs()
             self._ids = {run.info.run_id: run.data.tags[k] for run in runs for k in _KNOWN_BY if k in run.data.tags}
             left = [run for run in runs if DELIVERED_TAG not in run.data.tags]
             ended = [run for run in left if run.info.status != "RUNNING"]
@@ -151,6 +151,12 @@ class _Delivery:
             if not delivered.left:
                 self._clear(runs)
         return delivered
+
+    def _runs(self) -> list[Run]:
+        """Return the runs of the spool, with those delivered earlier, in which others may be nested."""
+        ids = list(self._names)
+        ask = self._from.search_runs
+        return list(all_pages(lambda token: ask(ids, run_view_type=EVERYTHING, max_results=PAGE, page_token=token)))
 
     def _clear(self, runs: Sequence[Run]) -> None:
         """Remove the files of delivered runs. The database stays: another process may have it open."""
@@ -279,17 +285,5 @@ class _Delivery:
 EVERY = 30.0
 """Seconds between the heartbeats of a delivery."""
 EVERYTHING = 3
-"""MLflow's ``ViewType.ALL``: includes runs delivered earlier, in which others may be nested."""
+"""MLflow's ``ViewType.ALL``."""
 _KNOWN_BY = (BEGUN_TAG, DELIVERED_TAG)
-
-
-def _all_runs(client: MlflowClient, experiments: Sequence[str]) -> list[Run]:
-    found: list[Run] = []
-    token = None
-    while experiments:
-        page = client.search_runs([*experiments], run_view_type=EVERYTHING, max_results=PAGE, page_token=token)
-        found += list(page)
-        token = page.token
-        if not token:
-            break
-    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.tracking.life_mark import LIFE_TAG, LifeMark, life_mark
+from paribus.tracking.pages import PAGE, all_pages
 from paribus.tracking.patience import hurried
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 MISSED_BEATS = 20
 """A run on another host counts as dead after this many missed beats, and after ten minutes at the earliest."""
 LEAST_SILENCE = 600.0
-PAGE = 1000
 _POLL = 0.05
 Clock = Callable[[], float]
 """Seconds since the epoch by the clock of the store's machine; clocks of different hosts may differ by an hour."""
@@ -120,11 +120,6 @@ class Heartbeat:
                 continue
 
 
-def is_dead(run: Run, *, now: float) -> bool:
-    """Return whether a RUNNING run's process has ended; see :func:`is_lost`."""
-    return is_lost(run.info.run_id, life_mark(run.data.tags), now=now)
-
-
 def is_lost(run_id: str, mark: LifeMark | None, *, now: float) -> bool:
     """Return whether the process of a RUNNING run has ended.
 
@@ -142,16 +137,17 @@ def is_lost(run_id: str, mark: LifeMark | None, *, now: float) -> bool:
 
 def reap(client: MlflowClient, experiment_ids: list[str], clock: Clock = time.time) -> list[str]:
     """Mark RUNNING runs whose process has ended as KILLED and return their ids."""
-    reaped: list[str] = []
     if not experiment_ids:
-        return reaped
+        return []
     now = clock()
-    for run in _running(client, experiment_ids):
-        mark = life_mark(run.data.tags)
-        if mark is None or not is_dead(run, now=now):
+    running = "attributes.status = 'RUNNING'"
+    found = all_pages(lambda token: client.search_runs(experiment_ids, running, max_results=PAGE, page_token=token))
+    reaped = []
+    for run_id, mark in [(run.info.run_id, life_mark(run.data.tags)) for run in found]:  # all, before one is changed
+        if mark is None or not is_lost(run_id, mark, now=now):
             continue
-        if close(client, run.info.run_id, f"its process {mark.pid} on {mark.host} is gone"):
-            reaped.append(run.info.run_id)
+        if close(client, run_id, f"its process {mark.pid} on {mark.host} is gone"):
+            reaped.append(run_id)
     return reaped
 
 
@@ -172,17 +168,6 @@ def wait_for_end(run: Run, *, seconds: float) -> None:
     mark = life_mark(run.data.tags)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if mark is None or mark.pid == os.getpid() or mark.host != here() or is_dead(run, now=time.time()):
+        if mark is None or mark.pid == os.getpid() or mark.host != here() or not process_alive(mark.pid, mark.started):
             return
         time.sleep(_POLL)
-
-
-def _running(client: MlflowClient, experiment_ids: list[str]) -> list[Run]:
-    found: list[Run] = []
-    token = None
-    while True:
-        page = client.search_runs(experiment_ids, "attributes.status = 'RUNNING'", max_results=PAGE, page_token=token)
-        found += list(page)
-        token = page.token
-        if not token:
-            return found

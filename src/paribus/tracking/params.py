@@ -28,10 +28,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def to_text(value: Any) -> str:
     """Return a value as param text, from which :func:`from_text` restores its type (unless it had to be cut)."""
-    if isinstance(value, str):
-        text = json.dumps(value, ensure_ascii=False) if _reads_as_json(value) else value
-    else:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+    reads_as_itself = isinstance(value, str) and from_text(value) == value
+    text = value if reads_as_itself else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - len(CUT)] + CUT
 
 
@@ -46,14 +44,6 @@ def from_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def _reads_as_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 def param_key(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cached_property
 from typing import Any
 
 from paribus.tracking.views import RUNS, VIEWS
@@ -75,14 +76,11 @@ class RunListFirst:
         MLflow first imports this module in a process that serves nothing.
         """
         self._load = load
-        self._inner: Application | None = None
 
-    @property
+    @cached_property
     def inner(self) -> Application:
         """The application itself."""
-        if self._inner is None:
-            self._inner = self._load()
-        return self._inner
+        return self._load()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""

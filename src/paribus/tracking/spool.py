@@ -128,8 +128,8 @@ class SpoolingStore:
         self._root = root.absolute()  # the experiment may go to another folder while it works
         self._store: MlflowStore | None = None
         self._spool: MlflowStore | None = None
-        if self._away():
-            self._switch()
+        if self.is_away():
+            self._store = self.spool()
         else:
             self._ask(lambda store: None)
 
@@ -217,13 +217,7 @@ class SpoolingStore:
 
     def is_away(self) -> bool:
         """Return whether the server does not answer now."""
-        return self._away()
-
-    def _away(self) -> bool:
         return not answers(str(self._spec.uri))
-
-    def _switch(self) -> None:
-        self._store = self.spool()
 
     def _ask(self, what: Callable[[MlflowStore], T]) -> T:
         """Query the store; if it fails because the server is unreachable, use the spool from now on."""
@@ -232,12 +226,11 @@ class SpoolingStore:
         except Exception as error:
             if self._store is not None and self._store is self._spool:
                 raise
-            if not self._away():
+            if not self.is_away():
                 raise
-            self._switch()
-            assert self._spool is not None
+            self._store = self.spool()
             try:
-                return what(self._spool)
+                return what(self._store)
             except ParibusError:
                 raise
             except Exception:  # it is about a run that only the server knows
@@ -262,12 +255,11 @@ class _ServerStore(MlflowStore):
     def _begun(self, run: Run, folder: Path) -> TrackedRun:
         return SpoolingRun(
             self._client,
-            run.info.run_id,
+            run,
             folder,
             heartbeat_seconds=self._spec.heartbeat_seconds,
             clock=self.clock,
             home=self._home,
-            begun=run,
         )
 
 
@@ -277,26 +269,24 @@ class SpoolingRun(TrackedRun):
     def __init__(
         self,
         client: MlflowClient,
-        run_id: str,
+        begun: Run,
         folder: Path,
         *,
         heartbeat_seconds: float,
         clock: Clock,
         home: SpoolingStore,
-        begun: Run,
     ) -> None:
         """Take over a run that was just created.
 
         Args:
             client: The client of its store.
-            run_id: Its id.
+            begun: The run as it was created.
             folder: Its output folder.
             heartbeat_seconds: Seconds between heartbeats.
             clock: Gives the time of a heartbeat.
             home: Determines whether the server is unreachable, and opens the spool.
-            begun: The run as it was created.
         """
-        super().__init__(client, run_id, folder, heartbeat_seconds=heartbeat_seconds, clock=clock)
+        super().__init__(client, begun.info.run_id, folder, heartbeat_seconds=heartbeat_seconds, clock=clock)
         self._every = heartbeat_seconds
         self._home = home
         self._begun = begun

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paribus.spec import path_of
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.embedded import opened
 from paribus.tracking.heartbeat import is_lost
 from paribus.tracking.kept import ASKED_TAG, COMMAND_TAG, FAILURE_TAG, PARENT_TAG
 from paribus.tracking.life_mark import LIFE_TAG, life_mark
-from paribus.tracking.local import DATABASE, clock
+from paribus.tracking.local import clock
 from paribus.tracking.opening import open_store
+from paribus.tracking.spec import database, has_runs
 from paribus.tracking.store import MlflowStore
 
 if TYPE_CHECKING:
@@ -66,17 +66,14 @@ def run_states(spec: TrackingSpec) -> list[RunState]:
         DataError: If the database is not readable.
         ConfigError: If a server does not answer.
     """
-    if spec.kind == "off":
+    if not has_runs(spec):
         return []
     if spec.kind == "server":
         return _asked(spec)
-    database = path_of(spec.folder).absolute() / DATABASE
-    if not database.is_file() or not database.stat().st_size:
-        return []
-    return _read(database, spec.experiment)
+    return _read(database(spec), spec.experiment)
 
 
-def _read(database: Path, experiment: str) -> list[RunState]:
+def _read(path: Path, experiment: str) -> list[RunState]:
     chosen = "select experiment_id from experiments where name = ?"
     runs = (
         "select run_uuid, name, status, start_time, end_time, artifact_uri from runs "
@@ -87,12 +84,12 @@ def _read(database: Path, experiment: str) -> list[RunState]:
         f"select t.run_uuid, t.key, t.value from tags t join runs r on r.run_uuid = t.run_uuid "
         f"where r.lifecycle_stage = 'active' and r.experiment_id in ({chosen}) and t.key in ({named})"
     )
-    with opened(database) as connection:
+    with opened(path) as connection:
         found: dict[str, dict[str, str]] = {}
         for run_id, key, value in connection.execute(tags, (experiment, *_TAGS)):
             found.setdefault(run_id, {})[key] = value
         rows = connection.execute(runs, (experiment,)).fetchall()
-    now = clock(database.parent)()
+    now = clock(path.parent)()
     return [
         _state(run_id, name, status, start, end, uri, found.get(run_id, {}), now)
         for run_id, name, status, start, end, uri in rows

@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from paribus.tracking.artifacts import inside, local_path, safe_path
 from paribus.tracking.claims import Claims, FileClaims
 from paribus.tracking.kept import PARENT_TAG, SPOOLED_TAG, TRAINED, KeptRun, kept
 from paribus.tracking.ledger import CLAIMS, LedgerClaims
+from paribus.tracking.pages import PAGE, all_pages, experiments_of
 from paribus.tracking.run import TrackedRun
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from paribus.tracking.groups import Groups
     from paribus.tracking.spec import TrackingSpec
 
-PAGE = 1000
 SWEEPS = "paribus sweeps"
 """The MLflow experiment with one run for each sweep; searches over all experiments leave it out."""
 WORKERS_END = 10.0
@@ -157,22 +158,13 @@ class MlflowStore:
         else:
             one = self._id or self._find_experiment(create=False)
             ids = [one] if one else []
-        found: list[KeptRun] = []
-        token = None
-        while ids:
-            page = self._client.search_runs(
-                ids,
-                where,
-                max_results=min(PAGE, limit - len(found)) if limit else PAGE,
-                order_by=["attributes.start_time DESC", "attributes.run_id ASC"],
-                page_token=token,
-            )
-            some = [kept(run, self._name(run.info.experiment_id)) for run in page]
-            found += [run for run in some if groups or not derived.is_derived(run)]
-            token = page.token
-            if not token or (limit and len(found) >= limit):
-                break
-        return found
+        if not ids:
+            return []
+        search, most = self._client.search_runs, min(PAGE, limit or PAGE)
+        order = ["attributes.start_time DESC", "attributes.run_id ASC"]
+        every = all_pages(lambda token: search(ids, where, max_results=most, order_by=order, page_token=token))
+        found = (kept(run, self._name(run.info.experiment_id)) for run in every)
+        return list(islice((run for run in found if groups or not derived.is_derived(run)), limit))
 
     def get(self, run: str) -> KeptRun:
         """Return the run with this id, or the only one whose id begins with it.
@@ -334,16 +326,9 @@ class MlflowStore:
 
     def _experiments(self) -> Sequence[str]:
         """Return the ids of all MLflow experiments with runs of experiments, and remember their names."""
-        found: list[Any] = []
-        token = None
-        while True:
-            page = self._client.search_experiments(max_results=PAGE, page_token=token)
-            found += list(page)
-            token = page.token
-            if not token:
-                break
-        self._names.update({e.experiment_id: e.name for e in found})
-        return [e.experiment_id for e in found if _holds_runs(e.name)]
+        found = experiments_of(self._client)
+        self._names.update(found)
+        return [number for number, name in found.items() if _holds_runs(name)]
 
     def _name(self, experiment_id: str) -> str:
         if experiment_id not in self._names:
