@@ -182,6 +182,15 @@ def test_equal_runs_have_no_spread_whatever_their_rounding():
         assert result.tables["planned"].frame["sd"].tolist() == [0.0]
 
 
+@pytest.mark.parametrize("growth", [{}, {"looks": [6, 8]}, {"anytime": True}])
+def test_a_difference_of_rounding_is_none(growth):
+    """0.1 + 0.2 and 0.3 are the same score in all eight seeds; their signs are alike, which means nothing."""
+    made = runs(8, a=lambda s: {"score": 0.3 + s}, b=lambda s: {"score": 0.1 + 0.2 + s})
+    row = compared(made, **growth).tables["tests"].frame.iloc[0]
+    assert (row["p"], row["improvement"]) == (1.0, 0.5) and row["ci_method"].startswith("none")
+    assert compared(made, **growth).tables["pairs"].frame["difference"].eq(0).all()
+
+
 def test_the_mean_of_a_unit_does_not_depend_on_the_order_of_its_runs():
     sizes = {"a": (1, 2, 3), "b": (2, 3, 1)}
     values = {1: 0.1, 2: 0.2, 3: 0.3}

@@ -184,6 +184,22 @@ def test_the_interval_is_what_is_not_rejected_and_covers():
     assert np.isnan(e_interval(np.ones(9)).low) and e_interval(np.ones(9)).method.startswith("none")
 
 
+@pytest.mark.parametrize("n", [8, 9, 12])
+@pytest.mark.parametrize("confidence", [0.95, 0.98, 1 - 0.05 / 3, 0.99, 0.999])
+def test_an_interval_without_an_end_is_none(n, confidence):
+    """Intervals of adjusted tests are wider: of few pairs no mean is far enough, and none is searched for ever."""
+    values = np.random.default_rng(n).normal(2.0, 1.0, n)
+    found, most = e_interval(values, confidence), 1 / (1 - confidence)
+    far = max(e_value(values, mean)[-1] for mean in (-1e9, 1e9))
+    if far < most:
+        assert np.isnan(found.low) and np.isnan(found.high) and found.method.startswith("none: no mean is far enough")
+    else:
+        width = found.high - found.low
+        outside = [e_value(values, found.high + step * width)[-1] for step in (1e-6, 1, 10, 1e3)]
+        assert min(outside) >= most * (1 - 1e-4) and e_value(values, found.high - 1e-6 * width)[-1] < most
+    assert e_interval(np.array([0.1 + 0.2, 0.3] * n)).method == "none: units are equal"
+
+
 def test_the_interval_of_looks_inverts_them():
     rng, looks = np.random.default_rng(7), (6, 9)
     for _ in range(6):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from paribus.arrays import Floats
 from paribus.stats import few
 from paribus.stats.bootstrap import Interval
 from paribus.stats.intervals import NONE
@@ -143,7 +144,7 @@ def compare_arms(
         )
     found, p_rank = _test(a, b, spec, deepcopy(rng), yes_no)
     widest = bounds[1] - bounds[0]
-    intervals = _within((-widest, widest), _intervals_of_arms(found, a, b))
+    intervals = within((-widest, widest), _intervals_of_arms(found, a, b))
     around = intervals(spec.confidence)
     return ArmComparison(
         found.smallest_p, found.test, len(x), len(y), mean, reference, mean - reference,
@@ -186,7 +187,7 @@ def one_arm(
             return Interval(inverted.low, inverted.high, "sign_flip")
         return few.student_interval(found, confidence) if _too_few(test, confidence) else inverted
 
-    bounded = _within(bounds, intervals)
+    bounded = within(bounds, intervals)
     around = bounded(spec.confidence)
     p, floor = (test.p, test.smallest_p) if against_zero else (math.nan, math.nan)
     return ArmSummary(floor, len(found), float(found.mean()), around.low, around.high, around.method, p, bounded)
@@ -276,6 +277,17 @@ def _finite(values: Mapping[Unit, float]) -> dict[Unit, float]:
     return {unit: float(value) for unit, value in values.items() if value is not None and math.isfinite(float(value))}
 
 
+def paired(a: Mapping[Unit, float], b: Mapping[Unit, float]) -> Floats:
+    """Return the differences of the units that both have, in the order of ``a``; 0 where equal but for rounding.
+
+    Example:
+        >>> paired({0: 0.5, 1: 0.1 + 0.2, 2: 9.0}, {1: 0.3, 0: 0.25}).tolist()
+        [0.25, 0.0]
+    """
+    shared = [unit for unit in a if unit in b]
+    return few.differences([a[unit] for unit in shared], [b[unit] for unit in shared])
+
+
 def _missing(a: Mapping[Unit, float], b: Mapping[Unit, float]) -> str:
     only_a, only_b = sorted(set(a) - set(b), key=str), sorted(set(b) - set(a), key=str)
     if not set(a) & set(b):
@@ -296,7 +308,7 @@ def _test(
     if yes_no:
         return few.fisher(int(x.sum()), len(x), int(y.sum()), len(y)), math.nan
     if set(a) == set(b):
-        return few.paired_sign_flip([a[u] - b[u] for u in a], rng=rng, n_permutations=spec.n_permutations), math.nan
+        return few.paired_sign_flip(paired(a, b), rng=rng, n_permutations=spec.n_permutations), math.nan
     found = few.label_permutation(x, y, rng=rng, n_permutations=spec.n_permutations)
     return found, few.mann_whitney(x, y, rng=rng, n_permutations=spec.n_permutations).p
 
@@ -309,7 +321,7 @@ def _intervals_of_arms(test: few.FewTest, a: Mapping[Unit, float], b: Mapping[Un
         if not is_none(inverted) or not _too_few(test, confidence):
             return inverted
         if test.test == "paired_sign_flip":
-            return few.student_interval([a[unit] - b[unit] for unit in a], confidence)
+            return few.student_interval(paired(a, b), confidence)
         return few.welch_interval(x, y, confidence)
 
     def of_shares(confidence: float) -> Interval:
@@ -333,8 +345,13 @@ def is_none(interval: Interval) -> bool:
     return str(interval.method).startswith(NONE)
 
 
-def _within(bounds: tuple[float, float], intervals: Intervals) -> Intervals:
-    """Return the same intervals, cut to what is possible."""
+def within(bounds: tuple[float, float], intervals: Intervals) -> Intervals:
+    """Return the same intervals, cut to what is possible.
+
+    Example:
+        >>> within((-1.0, 1.0), lambda _: Interval(-0.5, 3.0, "sign_flip"))(0.95).high
+        1.0
+    """
 
     def cut(confidence: float) -> Interval:
         found = intervals(confidence)

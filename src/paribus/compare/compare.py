@@ -33,7 +33,7 @@ class Compare(Restricted):
 
     type: ClassVar[str] = "compare"
     summary: ClassVar[str] = "Compare endpoints, metrics, table columns or curves over runs grouped by any parameters."
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     metrics: list[str] | None = field(
         None, help="Metrics or aggregates to compare; null: final_ood, unless something else is named below."

@@ -29,7 +29,7 @@ class CompareInterventions(Restricted):
     type: ClassVar[str] = "compare_interventions"
     summary: ClassVar[str] = "Compare training conditions over all finished runs: one figure, exact tests over seeds."
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     endpoints: list[str] = field(
         DEFAULT,

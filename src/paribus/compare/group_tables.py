@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from paribus.compare.arms import Intervals, Unadjusted, one_arm
+from paribus.compare.arms import Intervals, Unadjusted, one_arm, paired
 from paribus.compare.outcomes import Outcome
 from paribus.results.endpoint import CHANGE
 from paribus.stats.few import spread
@@ -73,10 +73,10 @@ def pair_table(tests: pd.DataFrame, arms: Sequence[tuple[Mapping[Any, float], Ma
     rows: list[dict[str, Any]] = []
     names = zip(tests["endpoint"], tests["group"], tests["reference"], arms, strict=True)
     for metric, group, reference, (a, b) in names:
-        for unit in [each for each in a if each in b]:
+        for unit, difference in zip([each for each in a if each in b], paired(a, b), strict=True):
             rows.append({"metric": metric, "group": group, "reference": reference, "unit": unit,
                          "comparison": f"{group} − {reference}", "value": a[unit], "value_reference": b[unit],
-                         "difference": a[unit] - b[unit]})  # fmt: skip
+                         "difference": difference})  # fmt: skip
     return pd.DataFrame(rows, columns=list(PAIRS))
 
 

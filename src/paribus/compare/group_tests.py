@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from paribus.compare.arms import COLUMNS, ArmComparison, Intervals, Unadjusted, compare_arms
+from paribus.compare.arms import COLUMNS, ArmComparison, Intervals, Unadjusted, compare_arms, paired, within
 from paribus.compare.group_tables import BESIDE, RANKING
 from paribus.compare.honesty import in_order
 from paribus.compare.outcomes import Outcome
@@ -110,7 +111,7 @@ def tests_of(
             found, (a, b), left_out, beside = tested.found, tested.arms, tested.left_out, tested.beside
             arms.append((a, b))
             if growth.looks or growth.anytime:
-                found, steps, (a, b) = _while_growing(growth, where, a, b, found, setup)
+                found, steps, (a, b) = _while_growing(growth, where, (a, b), found, setup, outcome.bounds)
                 looked += [{"metric": metric, "group": group, "reference": reference, **step} for step in steps]
             intervals.append(found.intervals)
             untested = _untested(found)
@@ -215,7 +216,7 @@ def _sizes(a: Arm, b: Arm, found: ArmComparison, setup: RunsSetup) -> dict[str, 
     if found.design in ("label_permutation", "fisher", "none"):
         share, around = improvement(list(a.values()), list(b.values()), setup.stats.confidence)
         return dict(zip(SIZES, (share, around.low, around.high, math.nan), strict=True))
-    differences = np.array([a[unit] - b[unit] for unit in a if unit in b])
+    differences = paired(a, b)
     share, around = paired_improvement(differences, setup.stats.confidence)
     sd = spread(differences, beside=[*a.values(), *b.values()])
     d_z = float(differences.mean() / sd) if sd > 0 else math.nan
@@ -223,7 +224,8 @@ def _sizes(a: Arm, b: Arm, found: ArmComparison, setup: RunsSetup) -> dict[str, 
 
 
 def _while_growing(
-    growth: Growth, where: str, a: Arm, b: Arm, fixed: ArmComparison, setup: RunsSetup,
+    growth: Growth, where: str, arms: tuple[Arm, Arm], fixed: ArmComparison, setup: RunsSetup,
+    bounds: tuple[float, float],
 ) -> tuple[ArmComparison, list[dict[str, Any]], tuple[Arm, Arm]]:  # fmt: skip
     """Return the comparison by a sequential test, its steps, and the units used.
 
@@ -232,24 +234,28 @@ def _while_growing(
     Raises:
         ExperimentError: If the groups share no unit: the sequential tests need pairs.
     """
+    a, b = arms
     shared = sorted((unit for unit in a if unit in b), key=in_order)
     if not shared:
         raise ExperimentError(f"compare: {where}: no unit is in both groups; looks and anytime need paired differences")
-    differences = np.array([a[unit] - b[unit] for unit in shared])
+    differences = paired({unit: a[unit] for unit in shared}, b)
+    widest = bounds[1] - bounds[0]
+    possible = (-widest, widest)
     if growth.looks:
         test, steps, n = _at_looks(growth.looks, differences, setup, where)
     else:
-        test, steps, n = _at_any_time(differences, setup)
+        test, steps, n = _at_any_time(differences, setup, possible)
     used = tuple({unit: arm[unit] for unit in shared[:n]} for arm in (a, b))
     x, y = ([*arm.values()] for arm in used)
     means = [float(np.mean(values)) if values else math.nan for values in (x, y)]
-    around = test.intervals(setup.stats.confidence)
+    intervals = within(possible, test.intervals)
+    around = intervals(setup.stats.confidence)
     flag = "; ".join(part for part in (fixed.missing, test.flag) if part)
     grown = replace(
         fixed, smallest_p=test.smallest_p, design=test.design, n=n, n_reference=n, mean=means[0],
         mean_reference=means[1], difference=means[0] - means[1], ci_low=around.low, ci_high=around.high,
         ci_method=around.method, hedges_g=hedges_g(x, y) if x else math.nan, p=test.p, p_mann_whitney=math.nan,
-        missing=flag, intervals=test.intervals,
+        missing=flag, intervals=intervals,
     )  # fmt: skip
     return grown, steps, (used[0], used[1])
 
@@ -285,7 +291,9 @@ def _at_looks(
     ), steps, reached[-1]  # fmt: skip
 
 
-def _at_any_time(differences: np.ndarray[Any, Any], setup: RunsSetup) -> tuple[_Growing, list[dict[str, Any]], int]:
+def _at_any_time(
+    differences: np.ndarray[Any, Any], setup: RunsSetup, possible: tuple[float, float]
+) -> tuple[_Growing, list[dict[str, Any]], int]:
     n = len(differences)
     if n < LEAST_PAIRS:
         flag = f"{n} of {LEAST_PAIRS} pairs"
@@ -295,7 +303,8 @@ def _at_any_time(differences: np.ndarray[Any, Any], setup: RunsSetup) -> tuple[_
     found = e_value(differences)
     steps = []
     for k in range(max(LEAST_PAIRS, n - MOST_STEPS), n + 1):
-        around, p = e_interval(differences[:k], confidence), min(1.0, 1.0 / float(found[k - 1]))
+        around = within(possible, functools.partial(e_interval, differences[:k]))(confidence)
+        p = min(1.0, 1.0 / float(found[k - 1]))
         steps.append({"n": k, "level": math.nan, "mean": float(differences[:k].mean()), "p": p,
                       "rejects": p <= 1 - confidence + 1e-12,
                       "ci_low": around.low, "ci_high": around.high})  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.compare import sentences
+from paribus.compare.arms import paired
 from paribus.compare.families import FAMILY
 from paribus.stats.few import spread
 from paribus.stats.planning import POWER, reach_needs, runs_needed, sd_at_most
@@ -68,10 +69,10 @@ def planned_table(
     return table.astype(dict.fromkeys(("n_reach", "n_observed", "n_smallest"), "Int64"))
 
 
-def _spread(a: Mapping[Any, float], b: Mapping[Any, float], paired: bool) -> tuple[float, int]:
+def _spread(a: Mapping[Any, float], b: Mapping[Any, float], in_pairs: bool) -> tuple[float, int]:
     """Return the sd of paired differences, or the pooled one, with its degrees of freedom."""
-    if paired:
-        values = [a[unit] - b[unit] for unit in a if unit in b]
+    if in_pairs:
+        values = paired(a, b)
         return spread(values, beside=[*a.values(), *b.values()]), max(0, len(values) - 1)
     df = len(a) + len(b) - 2
     if df < 1:

@@ -9,14 +9,16 @@ from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats
 from paribus.stats.bootstrap import Interval
-from paribus.stats.few import complete
-from paribus.stats.intervals import EQUAL_UNITS, too_few
+from paribus.stats.few import complete, spread
+from paribus.stats.intervals import EQUAL_UNITS, NONE, too_few
+from paribus.stats.inversion import EQUAL
 from paribus.stats.sequential import hull
 
 THETAS = (0.4, 0.8, 1.6)
 """Sizes of the effects, in standard deviations of a difference, that the e-process bets on, in both directions."""
 LEAST_PAIRS = 8
-"""Fewest pairs with an interval of the e-process: below, it is unbounded."""
+"""Fewest pairs with an interval of the e-process: below, it is unbounded at 95 %."""
+UNBOUNDED = f"{NONE}: no mean is far enough to be rejected by so few pairs at this level"
 E_PROCESS = "sign_flip_e_process"
 
 
@@ -68,7 +70,8 @@ def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
         confidence: Its coverage, over all times at once.
 
     Returns:
-        Method ``none: ...`` below eight pairs, or where all differences are equal.
+        Method ``none: ...`` below eight pairs, where all differences are equal, or where not even a mean far from
+        all of them is rejected: the interval is unbounded (of 8 pairs above 97.6 %, as many adjusted ones are).
 
     Example:
         >>> found = e_interval(np.random.default_rng(0).normal(2.0, 1.0, 20))
@@ -78,12 +81,14 @@ def e_interval(differences: ArrayLike, confidence: float = 0.95) -> Interval:
     values = complete(differences, "differences")
     if len(values) < LEAST_PAIRS:
         return Interval(math.nan, math.nan, too_few(len(values), "pair"))
-    middle, spread = float(np.median(values)), float(np.ptp(values))
-    if spread == 0:
+    middle, reach = float(np.median(values)), float(np.ptp(values))
+    if spread(values) == 0:
         return Interval(math.nan, math.nan, EQUAL_UNITS)
     most = 1 / (1 - confidence)
+    if _e_values(np.ones(len(values)))[-1] <= most * (1 + EQUAL):  # what a mean far away comes to
+        return Interval(math.nan, math.nan, UNBOUNDED)
 
     def rejected(mean: float) -> bool:
         return bool(e_value(values, mean)[-1] >= most)
 
-    return hull(rejected, middle, 3.0 * spread, 601, E_PROCESS)
+    return hull(rejected, middle, 3.0 * reach, 601, E_PROCESS)

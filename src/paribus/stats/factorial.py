@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paribus.arrays import Floats
+from paribus.stats.few import differences
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def main_effects(
             raise ValueError(f"factor {name!r} must have two levels, has {len(levels)}: {levels}")
         low, high = levels
         partners = [(cell, (*cell[:position], high, *cell[position + 1 :])) for cell in cells if cell[position] == low]
-        pairs = np.array([by_cell[b] - by_cell[a] for a, b in partners if b in by_cell])
+        both = [(by_cell[b], by_cell[a]) for a, b in partners if b in by_cell]
+        pairs = differences(*zip(*both, strict=True)) if both else np.zeros(0)
         found.append(MainEffect(name, low, high, pairs, len(cells) - 2 * len(pairs)))
     return tuple(found)

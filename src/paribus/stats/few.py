@@ -16,6 +16,7 @@ from paribus.stats.clusters import chunk_sizes
 from paribus.stats.intervals import EQUAL_UNITS, NONE, too_few
 from paribus.stats.inversion import (
     EQUAL,
+    ROUNDING,
     TOLERANCE,
     Shifts,
     drawn_label_shifts,
@@ -213,6 +214,23 @@ def hedges_g(a: ArrayLike, b: ArrayLike) -> float:
     squares = ((first - first.mean()) ** 2).sum() + ((second - second.mean()) ** 2).sum()
     correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)
     return float(correction * (first.mean() - second.mean()) / math.sqrt(squares / m))
+
+
+def differences(first: ArrayLike, second: ArrayLike) -> Floats:
+    """Return ``first - second`` of the same runs in two arms ``[pairs]``; 0 where they are equal but for rounding.
+
+    The sign of what is left by rounding means nothing, and a test of signs would count it.
+
+    Args:
+        first: One value per run ``[pairs]``.
+        second: The same of the other arm, in that order.
+
+    Example:
+        >>> differences([0.1 + 0.2, 0.5], [0.3, 0.25]).tolist()
+        [0.0, 0.25]
+    """
+    a, b = (np.asarray(each, dtype=np.float64) for each in (first, second))
+    return np.where(np.abs(a - b) <= ROUNDING * np.maximum(np.abs(a), np.abs(b)), 0.0, a - b)
 
 
 def spread(values: ArrayLike, beside: ArrayLike = ()) -> float:
