@@ -235,9 +235,9 @@ def band(
             )
 
 
-def null_look(colour: str = style.NULL) -> dict[str, Any]:
+def null_look() -> dict[str, Any]:
     """Return how a null is filled: grey and hatched, as nothing else is."""
-    return {"facecolor": (colour, 0.28), "edgecolor": (colour, 0.85), "hatch": style.NULL_HATCH, "linewidth": 0}
+    return {"facecolor": (style.NULL, 0.28), "edgecolor": (style.NULL, 0.85), "hatch": style.NULL_HATCH, "linewidth": 0}
 
 
 def unstick(bars: Iterable[Patch]) -> None:
@@ -247,15 +247,15 @@ def unstick(bars: Iterable[Patch]) -> None:
         bar.sticky_edges.y.clear()
 
 
-def null_band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None, colour: str = style.NULL) -> None:
+def null_band(ax: Axes, x: Floats, low: Floats | None, high: Floats | None) -> None:
     """Draw the middle of a null over ``x``; a lone point gets a bar instead."""
     if low is None or high is None:
         return
     there = np.isfinite(low) & np.isfinite(high) & np.isfinite(x)
     if there.sum() == 1:
-        ax.vlines(x[there], low[there], high[there], color=colour, alpha=0.6, linewidth=5, zorder=1.5)
+        ax.vlines(x[there], low[there], high[there], color=style.NULL, alpha=0.6, linewidth=5, zorder=1.5)
     elif there.any():
-        ax.fill_between(x, low, high, where=there.tolist(), zorder=1.5, **null_look(colour))
+        ax.fill_between(x, low, high, where=there.tolist(), zorder=1.5, **null_look())
 
 
 def null_patch(request: Request) -> Patch:

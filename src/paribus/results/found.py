@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from paribus.results.schema import Result
+from typing import Any, Protocol
 
 SUMMARY = "summary"
 """Name of the aggregate in which an experiment says in sentences what it found."""
@@ -15,13 +12,30 @@ MOST = 12
 _ENDS = (("_low", "_high"), ("_ci_low", "_ci_high"), ("_ci_adj_low", "_ci_adj_high"))
 
 
-def sentences(result: Result) -> list[str]:
+class _Aggregates(Protocol):
+    @property
+    def custom(self) -> Mapping[str, Any]: ...
+
+
+class Found(Protocol):
+    """What has headline metrics and aggregates: a result."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Headline metrics."""
+
+    @property
+    def aggregates(self) -> _Aggregates:
+        """Aggregates, with an experiment's own under ``custom``."""
+
+
+def sentences(result: Found) -> list[str]:
     """Return in which sentences an experiment says what it found; none where it says nothing."""
     said = result.aggregates.custom.get(SUMMARY) or ()
     return [said] if isinstance(said, str) else [str(sentence) for sentence in said]
 
 
-def lines(result: Result) -> list[str]:
+def lines(result: Found) -> list[str]:
     """Return what a result found: its own sentences, else its headline numbers, with intervals where it has them.
 
     Example:
