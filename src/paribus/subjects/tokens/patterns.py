@@ -67,7 +67,8 @@ def _kept(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor
             module = _shows(network.get_submodule(name))
 
             def hook(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
-                found = [one for one in _flat(output) if isinstance(one, Tensor) and one.ndim == 4]
+                given = output if isinstance(output, tuple | list) else [output]
+                found = [one for one in given if isinstance(one, Tensor) and one.ndim == 4]
                 if found and found[-1].shape[2] <= found[-1].shape[3]:
                     kept[name] = found[-1].detach().float()
 
@@ -79,10 +80,6 @@ def _shows(block: nn.Module) -> nn.Module:
     attention = next(each for name, each in block.named_children() if name in ATTENTIONS)
     inside = next((each for name, each in attention.named_modules() if name.rpartition(".")[2] == PATTERN), None)
     return attention if inside is None else inside
-
-
-def _flat(output: Any) -> list[Any]:
-    return list(output) if isinstance(output, tuple | list) else [output]
 
 
 def prefixes(ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,7 @@ def load(spec: TextTable) -> TokenData:
         clusters=clusters,
         class_names=found.labels.names,
         splits=splits,
-        n_tokens=encoded.n_tokens,
+        n_tokens=tokenizer.n_tokens,
         notes=tuple(notes),
         mask=torch.from_numpy(own.mask).long(),
         domains=domains,

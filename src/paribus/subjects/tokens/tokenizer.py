@@ -31,18 +31,16 @@ class Encoded:
         ids: ``[n, length]``, padded on the right.
         mask: Which of them are read ``[n, length]``.
         cut: Which texts were longer and lost their end ``[n]``.
-        n_tokens: How many tokens there are.
     """
 
     ids: Ints
     mask: Bools
     cut: Bools
-    n_tokens: int
 
     def part(self, start: int, end: int) -> Encoded:
         """Return the texts from ``start`` up to ``end``."""
         some = slice(start, end)
-        return Encoded(self.ids[some], self.mask[some], self.cut[some], self.n_tokens)
+        return Encoded(self.ids[some], self.mask[some], self.cut[some])
 
 
 class Tokenizer:
@@ -115,7 +113,7 @@ class Tokenizer:
         mask = np.arange(length)[None] < sizes[:, None]
         for row, one in enumerate(encoded):
             ids[row, : sizes[row]] = one.ids
-        return Encoded(ids, mask, np.array([bool(one.overflowing) for one in encoded]), self.n_tokens)
+        return Encoded(ids, mask, np.array([bool(one.overflowing) for one in encoded]))
 
     def prompt(self, text: str) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
         """Return the tokens of a text that goes on, and the characters that each is of.
