@@ -6,14 +6,19 @@ import re
 
 from torch import nn
 
-from paribus.engine.short_names import blocks, last_linear_in, places, units_in
+from paribus.engine.short_names import blocks, last_linear_in, place, units_in
 from paribus.errors import ConfigError, nearest
 
 _HOOK = re.compile(r"(?:blocks\.(\d+)\.)(hook_\w+|attn\.hook_\w+|mlp\.hook_\w+)")
-STREAM = {"hook_resid_pre": "resid_pre", "hook_resid_post": "resid_post"}
-ADDED = {"hook_attn_out": "attn", "hook_mlp_out": "mlp"}
-HEADS, UNITS = "attn.hook_z", "mlp.hook_post"
-KNOWN = (*STREAM, *ADDED, HEADS, UNITS)
+PARTS = {
+    "hook_resid_pre": "resid_pre",
+    "hook_resid_post": "resid_post",
+    "hook_attn_out": "attn",
+    "hook_mlp_out": "mlp",
+    "attn.hook_z": "heads",
+}
+UNITS = "mlp.hook_post"
+KNOWN = (*PARTS, UNITS)
 
 
 def place_of_hook(hook: str, network: nn.Module) -> str:
@@ -43,18 +48,7 @@ def place_of_hook(hook: str, network: nn.Module) -> str:
             f"here (blocks.N.{', blocks.N.'.join(KNOWN)}); name the site. {nearest(hook, wide, show=8)}"
         )
     layer, name = int(found.group(1)), found.group(2)
-    if name in STREAM:
-        return _short(f"L{layer}.{STREAM[name]}", network)
-    if name == HEADS:
-        return _short(f"L{layer}.heads", network)
-    if name == UNITS:
-        return _units(layer, hook, network)
-    return _short(f"L{layer}.{ADDED[name]}", network)
-
-
-def _short(name: str, network: nn.Module) -> str:
-    (found,) = places(name, network)
-    return found
+    return _units(layer, hook, network) if name == UNITS else place(f"L{layer}.{PARTS[name]}", network)
 
 
 def _units(layer: int, hook: str, network: nn.Module) -> str:
