@@ -122,6 +122,29 @@ def offers_of(
     return Offers({name: len(rows) for name, rows in splits.items()}, told, rendering, n_classes)
 
 
+def splits_by_name(said: NDArray[Any], what: str) -> dict[str, Ints]:
+    """Return the rows of each split there is.
+
+    Args:
+        said: The split of each row by name ``[n]``.
+        what: What says so, for messages.
+
+    Raises:
+        DataError: If a name is no split, or no row is to be trained on.
+
+    Example:
+        >>> splits_by_name(np.array(["ood", "train", "train"]), "split")["train"].tolist()
+        [1, 2]
+    """
+    for name in sorted(set(said.tolist())):
+        if name not in SPLITS:
+            raise DataError(f"{what} has {name!r}; {nearest(name, SPLITS)}")
+    rows = {split: np.flatnonzero(said == split) for split in SPLITS}
+    if not len(rows["train"]):
+        raise DataError(f"{what} has no train")
+    return {split: some for split, some in rows.items() if len(some)}
+
+
 def check_lengths(called: str, labels: Sized, **beside: Sized) -> None:
     """Check that there are as many of everything as labels.
 

@@ -13,7 +13,7 @@ from paribus import seeds
 from paribus.arrays import Ints
 from paribus.errors import DataError, nearest
 from paribus.subjects.columns_by_role import RowsFromFile
-from paribus.subjects.in_splits import ALL, SPLITS
+from paribus.subjects.in_splits import ALL, splits_by_name
 from paribus.subjects.labelled import not_crossed, not_learned
 from paribus.subjects.selection import class_numbers, draw, hold_out, resolve_roles
 
@@ -198,7 +198,7 @@ def _splits(
     """Return the rows of each split: as the column of splits says, or by domains and shares of the clusters."""
     rng = seeds.rng(spec.seed, draws)
     if spec.split is not None:
-        splits = _by_column(frame[spec.split], spec.split, where)
+        splits = splits_by_name(frame[spec.split].to_numpy(dtype=object), f"{where}: split: the column {spec.split!r}")
     else:
         splits = _by_role(spec, domains, clusters, rng, where)
     splits["train"] = draw(
@@ -212,16 +212,6 @@ def _splits(
         names=(domains.names, labels.names),
     )
     return splits
-
-
-def _by_column(column: pd.Series, name: str, where: str) -> dict[str, Ints]:
-    said = column.to_numpy(dtype=object)
-    for value in sorted(set(said)):
-        if value not in SPLITS:
-            raise DataError(f"{where}: split: the column {name!r} has {value!r}; {nearest(value, SPLITS)}")
-    if "train" not in said:
-        raise DataError(f"{where}: split: no row of the column {name!r} is train")
-    return {split: np.flatnonzero(said == split) for split in SPLITS if (said == split).any()}
 
 
 def _by_role(

@@ -21,7 +21,7 @@ from paribus.subjects.images.assemble import Catalogue, Draws, assemble, choose
 from paribus.subjects.images.clusters import ALONE
 from paribus.subjects.images.data import ImageData
 from paribus.subjects.images.files import file_digest
-from paribus.subjects.in_splits import ALL, SPLITS
+from paribus.subjects.in_splits import ALL, SPLITS, splits_by_name
 from paribus.subjects.selection import class_numbers, resolve_roles
 
 MOST_NAMES = 100_000
@@ -104,12 +104,7 @@ def named_splits(archive: Mapping[str, NDArray[Any]], name: str, n: int, where: 
             f"{where}: split_array: {name} must hold names ({', '.join(SPLITS)}), got {archive[name].dtype}"
         )
     numbers, names = coded(archive[name], None, n, name, where)
-    for split in names:
-        if split not in SPLITS:
-            raise DataError(f"{where}: split_array: {split!r} is no split; {nearest(split, SPLITS)}")
-    if "train" not in names:
-        raise DataError(f"{where}: split_array: no image is of train; there are {', '.join(names)}")
-    return {split: np.flatnonzero(numbers == number) for number, split in enumerate(names)}
+    return splits_by_name(np.array(names)[numbers], f"{where}: split_array: {name}")
 
 
 def _is_single_array(file: Path) -> bool:
