@@ -94,17 +94,17 @@ def load(spec: ImageFolder) -> ImageData:
     listing = _listed(spec)
     cut, catalogue, roles = _cut(spec, listing)
     images = _files(spec, listing, cut.kept)
-    made = content(spec)
+    files, table = _digests(spec, listing)
     pixels = images if _streams(spec, len(listing.names)) else images.held("images")
-    alone = spec.cluster_pattern is None and spec.cluster_file is None
+    by = table if spec.cluster_pattern is None else f" {spec.cluster_pattern}"
     return assemble(
         catalogue,
         roles,
         cut,
         pixels,
-        fingerprint=made,
-        cluster_space=_cluster_space(spec, listing),
-        notes=(clusters.ALONE,) if alone else (),
+        fingerprint=of_files(spec, files + table),
+        cluster_space=f"image_folder {files} {list(listing.class_names)}{by}",
+        notes=() if by else (clusters.ALONE,),
     )
 
 
@@ -129,12 +129,6 @@ def _digests(spec: ImageFolder, listing: Listing) -> tuple[str, str]:
     root = path_of(spec.path)
     files = digest_of_files([root / name for name in listing.names], root)
     return files, "" if spec.cluster_file is None else f" {file_digest(path_of(spec.cluster_file))}"
-
-
-def _cluster_space(spec: ImageFolder, listing: Listing) -> str:
-    files, table = _digests(spec, listing)
-    by = table if spec.cluster_pattern is None else f" {spec.cluster_pattern}"
-    return f"image_folder {files} {list(listing.class_names)}{by}"
 
 
 def _catalogued(spec: ImageFolder, listing: Listing, where: str) -> tuple[Catalogue, Roles]:
