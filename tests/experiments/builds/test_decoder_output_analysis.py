@@ -25,7 +25,7 @@ QUICK = {"n_builds": 80, "stats": {"n_bootstrap": 100, "n_permutations": 199, "n
 
 
 def base_states(setup, **held):
-    return setup.prepare(setup.contexts.states(), **held)
+    return DecoderOutputAnalysis(**held).hold(setup, setup.contexts.states())
 
 
 @pytest.fixture(scope="module")

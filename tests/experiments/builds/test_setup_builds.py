@@ -6,6 +6,7 @@ import torch
 
 from paribus.errors import CheckpointError, ConfigError, DataError
 from paribus.experiments.builds.loading import build_setup, load_corpus
+from paribus.experiments.builds.minimal_cores import MinimalCores
 from paribus.experiments.recording import MemoryRecorder
 from paribus.features.direction import Direction
 from paribus.features.latent import Latent
@@ -31,7 +32,7 @@ SMALL = SetCompletion(embedding=8, hidden=16, n_layers=1, n_heads=2, n_inducing=
 
 
 def base_states(setup, **held):
-    return setup.prepare(setup.contexts.states(), **held)
+    return MinimalCores(**held).hold(setup, setup.contexts.states())
 
 
 def planted(name="threshold", **options):
@@ -151,7 +152,7 @@ def test_stable_tokens_are_held_in_every_level():
     setup = small()
 
     def held(contexts):
-        base = setup.prepare(contexts, stable_tokens=["comeback", "SSU_6"], close_context=True)
+        base = MinimalCores(stable_tokens=["comeback", "SSU_6"], close_context=True).hold(setup, contexts)
         return setup.edits.sweep(base, "SCU", [None, 12])
 
     states = held(setup.contexts.states())

@@ -101,9 +101,9 @@ def test_inserting_makes_each_token_the_capstone_of_its_family():
     after = EDITS.insert_tokens(state("SSU_29", "comeback"), ["SSU_6", "tenacity", "SSU_12"])
     assert decode_build(after.codes[0], VOCABULARY) == {"tenacity": 10, "swim_speed_up": 12}
     with pytest.raises(ConfigError, match="comeback and tenacity both need the main slot of the head piece"):
-        EDITS.stable_tokens(after, ["comeback", "tenacity"])
+        EDITS.insert_tokens(after, ["comeback", "tenacity"])
     with pytest.raises(ConfigError, match="no ability token"):
-        EDITS.stable_tokens(after, ["comebak"])
+        EDITS.insert_tokens(after, ["comebak"])
 
 
 def test_a_sweep_stacks_the_levels():

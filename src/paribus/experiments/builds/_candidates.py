@@ -16,7 +16,7 @@ from paribus.experiments.builds._two_level import FORM, TwoLevel, family_factor,
 from paribus.experiments.builds.interaction_experiment import InteractionExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.words import counted
-from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
+from paribus.subjects.builds.families import Family, find_family
 from paribus.subjects.builds.states import N_STACKING
 from paribus.subjects.builds.tokens import capstones
 
@@ -55,17 +55,16 @@ def parse(setup: BuildSetup, name: str, rung: int | None) -> TwoLevel:
     vocabulary = setup.vocabulary
     if is_weapon_factor(name):
         return weapon_factor(setup, name, where="experiment.candidates")
-    if name in BY_NAME or name in BY_SHORT:
+    if find_family(name) is not None:
         family = vocabulary.family(name)
         level = usual_level(setup, family) if rung is None or family.main_only else rung
         vocabulary.rung_index(family, level)
         return family_factor(setup, family.name, "family", family, level)
-    stem = name.rpartition("_")[0]
-    if stem not in BY_NAME and stem not in BY_SHORT:
+    if find_family(name.rpartition("_")[0]) is None:
         valid = [*(family.name for family in vocabulary.families()), *vocabulary.ability_tokens]
         raise ConfigError(f"no ability token or family {name!r}; {nearest(name, valid)}; weapons: {FORM}")
     ref = vocabulary.token(name)
-    return family_factor(setup, vocabulary.token_name(ref), "token", ref.family, vocabulary.rungs[ref.rung])
+    return family_factor(setup, vocabulary.token_name(ref), "token", ref.family, vocabulary.level(ref))
 
 
 def usual_level(setup: BuildSetup, family: Family) -> int:

@@ -77,7 +77,7 @@ def gear_sets(
     return [
         GearSet(
             tuple(items[i] for i in each.items),
-            " + ".join(_token(*items[i]) for i in each.items),
+            " + ".join(items[i][0].token(items[i][1]) for i in each.items),
             each.count,
         )
         for each in found
@@ -146,7 +146,3 @@ def associated(table: pd.DataFrame, level: float) -> pd.Series[bool]:
 def insertion_design(setup: BuildSetup, sets: Sequence[GearSet], states: States) -> States:
     """Return held states ``[n]`` as they are, then with each set inserted: ``[1 + sets, n]``."""
     return stack([states, *(each.inserted(setup.edits, states) for each in sets)])
-
-
-def _token(family: Family, ap: int) -> str:
-    return family.name if family.main_only else f"{family.name}_{ap}"

@@ -16,7 +16,7 @@ from paribus.experiments.builds._standing import over_rungs
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
-from paribus.subjects.builds.families import BY_NAME, BY_SHORT, Family
+from paribus.subjects.builds.families import Family, find_family
 from paribus.subjects.builds.states import States, concatenate
 
 
@@ -48,7 +48,7 @@ def token_units(setup: BuildSetup) -> list[Unit]:
     for family in setup.vocabulary.families():
         lower = 0
         for ap in setup.edits.levels(family):
-            units.append(Unit(family.name if family.main_only else f"{family.name}_{ap}", family, ap, lower))
+            units.append(Unit(family.token(ap), family, ap, lower))
             lower = ap
     return units
 
@@ -63,6 +63,10 @@ def family_units(setup: BuildSetup) -> list[Unit]:
         typical = int(np.median(shown[shown > 0])) if (shown > 0).any() else levels[0]
         units.append(Unit(family.name, family, min(levels, key=lambda ap: abs(ap - typical)), 0))
     return units
+
+
+UNITS = {"token": token_units, "family": family_units}
+"""What is looked at where nothing is named."""
 
 
 def named_units(setup: BuildSetup, names: Sequence[str], where: str) -> list[Unit]:
@@ -82,7 +86,7 @@ def named_units(setup: BuildSetup, names: Sequence[str], where: str) -> list[Uni
     families = {unit.name: unit for unit in family_units(setup)}
     found: dict[str, Unit] = {}
     for name in names:
-        family = BY_NAME.get(name) or BY_SHORT.get(name)
+        family = find_family(name)
         try:
             if family is not None:
                 unit = families[setup.vocabulary.family(name).name]

@@ -26,4 +26,6 @@ class BuildExperiment(Experiment):
 
     def hold(self, setup: BuildSetup, states: States) -> States:
         """Close contexts if asked, and hold the stable tokens in them."""
-        return setup.prepare(states, stable_tokens=self.stable_tokens, close_context=self.close_context)
+        if self.close_context:
+            states = setup.edits.close_context(states)
+        return setup.edits.insert_tokens(states, self.stable_tokens)

@@ -181,12 +181,6 @@ class BuildSetup(Setup):
         """Source build of each context ``[n]``."""
         return self.contexts.cluster
 
-    def prepare(self, states: States, *, stable_tokens: Sequence[str] = (), close_context: bool = False) -> States:
-        """Close states if asked, and hold ``stable_tokens`` in them."""
-        if close_context:
-            states = self.edits.close_context(states)
-        return self.edits.stable_tokens(states, stable_tokens) if stable_tokens else states
-
     def restrict(self, rows: Ints) -> BuildSetup:
         """Return the same setup on some of its contexts (places in ``contexts``), e.g. one half of the clusters."""
         other = replace(self, rows=self.chosen[rows])

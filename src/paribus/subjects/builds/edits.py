@@ -109,17 +109,12 @@ class Edits:
         Raises:
             ConfigError: If a token is unknown, or two of them are main-only abilities of one piece.
         """
-        for family, rung in self.requested(tokens):
-            level = MAIN_AP if family.main_only else self.vocabulary.rungs[rung]
+        for family, level in self.requested(tokens):
             states = self.set_rung(states, family, level)
         return states
 
-    def stable_tokens(self, states: States, tokens: Sequence[str]) -> States:
-        """Hold tokens in every state (the same as :meth:`insert_tokens`, by the name sweeps use)."""
-        return self.insert_tokens(states, tokens)
-
     def requested(self, tokens: Sequence[str]) -> list[tuple[Family, int]]:
-        """Return family and place of the highest rung asked of it, for tokens that are set together.
+        """Return family and highest level in AP asked of it, for tokens that are set together.
 
         Raises:
             ConfigError: If a token is unknown, or two of them are main-only abilities of one piece.
@@ -128,7 +123,7 @@ class Edits:
         pieces: dict[str, Family] = {}
         for name in tokens:
             ref = self.vocabulary.token(name)
-            wanted[ref.family] = max(ref.rung, wanted.get(ref.family, 0))
+            wanted[ref.family] = max(self.vocabulary.level(ref), wanted.get(ref.family, 0))
             if ref.family.piece is not None:
                 other = pieces.setdefault(ref.family.piece, ref.family)
                 if other != ref.family:

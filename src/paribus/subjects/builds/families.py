@@ -40,6 +40,10 @@ class Family:
         """Whether it exists only as one main of its own piece (10 AP)."""
         return self.piece is not None
 
+    def token(self, ap: int) -> str:
+        """Return the name of its token at so much AP (main-only: its own name)."""
+        return self.name if self.main_only else f"{self.name}_{ap}"
+
 
 _MAIN_ONLY = (
     ("comeback", "C", "head"),
@@ -80,6 +84,16 @@ BY_SHORT = {family.short: family for family in FAMILIES}
 DOUBLER = BY_NAME["ability_doubler"]
 
 
+def find_family(name: object) -> Family | None:
+    """Return the family of a full name or an abbreviation (``swim_speed_up`` or ``SSU``); None if there is none.
+
+    Example:
+        >>> find_family("SSU").name, find_family("SSU_3")
+        ('swim_speed_up', None)
+    """
+    return BY_NAME.get(str(name)) or BY_SHORT.get(str(name))
+
+
 def family_named(name: str) -> Family:
     """Return the family of a full name or an abbreviation (``swim_speed_up`` or ``SSU``).
 
@@ -90,7 +104,7 @@ def family_named(name: str) -> Family:
         >>> family_named("swim_speed_up").main_only
         False
     """
-    found = BY_NAME.get(name) or BY_SHORT.get(name)
+    found = find_family(name)
     if found is None:
         raise ConfigError(f"no ability family {name!r}; {nearest(str(name), BY_NAME, show=26)}")
     return found

@@ -179,7 +179,7 @@ class Tokens(Outputs):
     def __init__(self, vocabulary: Vocabulary) -> None:
         """Take the ability tokens of a vocabulary."""
         names = vocabulary.ability_tokens
-        super().__init__(names, np.array([vocabulary.ids[name] for name in names], np.int64))
+        super().__init__(names, vocabulary.ability_ids)
         self._vocabulary = vocabulary
 
     def find(self, name: str) -> int:

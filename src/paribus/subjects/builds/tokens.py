@@ -120,7 +120,7 @@ def _places(vocabulary: Vocabulary) -> tuple[Ints, Ints]:
 @lru_cache(maxsize=16)
 def _canonical(vocabulary: Vocabulary) -> tuple[Ints, Ints, Ints]:
     """Ids, columns and bits of all ability tokens in canonical order."""
-    ids = np.array([vocabulary.ids[name] for name in vocabulary.ability_tokens], np.int64)
+    ids = vocabulary.ability_ids
     column, bit = _places(vocabulary)
     return ids, column[ids], bit[ids]
 

@@ -14,8 +14,6 @@ import numpy as np
 from paribus.arrays import Ints
 from paribus.errors import ConfigError, DataError, nearest
 from paribus.subjects.builds.families import (
-    BY_NAME,
-    BY_SHORT,
     DEFAULT_RUNGS,
     FAMILIES,
     MAIN_AP,
@@ -23,6 +21,7 @@ from paribus.subjects.builds.families import (
     STACKING,
     Family,
     family_named,
+    find_family,
 )
 
 PAD = "<PAD>"
@@ -134,6 +133,11 @@ class Vocabulary:
         order += [f"{family.name}_{rung}" for family in STACKING for rung in self.rungs]
         return tuple(name for name in order if name in self.ids)
 
+    @cached_property
+    def ability_ids(self) -> Ints:
+        """Ids of the ability tokens in canonical order."""
+        return np.array([self.ids[name] for name in self.ability_tokens], np.int64)
+
     def families(self) -> tuple[Family, ...]:
         """Return the families that have at least one token, in canonical order."""
         return tuple(family for family in FAMILIES if self.has(family))
@@ -192,7 +196,11 @@ class Vocabulary:
 
     def token_name(self, ref: TokenRef) -> str:
         """Return the name of a token."""
-        return ref.family.name if ref.family.main_only else f"{ref.family.name}_{self.rungs[ref.rung]}"
+        return ref.family.token(self.level(ref))
+
+    def level(self, ref: TokenRef) -> int:
+        """Return the AP of a token (main-only: 10)."""
+        return MAIN_AP if ref.family.main_only else self.rungs[ref.rung]
 
 
 def _is_special(name: str) -> bool:
@@ -201,11 +209,11 @@ def _is_special(name: str) -> bool:
 
 def _split(name: str) -> tuple[Family, int | None] | None:
     """Split a token name into family and AP (None for main-only); None if it is no ability token."""
-    found = BY_NAME.get(name) or BY_SHORT.get(name)
+    found = find_family(name)
     if found is not None:
         return (found, None) if found.main_only else None
     stem, _, rung = str(name).rpartition("_")
-    found = BY_NAME.get(stem) or BY_SHORT.get(stem)
+    found = find_family(stem)
     if found is None or found.main_only or not re.fullmatch(r"[1-9]\d{0,2}", rung):
         return None
     return found, int(rung)

@@ -16,7 +16,7 @@ from paribus.experiments.builds._moves import combine
 from paribus.experiments.builds._two_level import CLASS, WEAPON, TwoLevel, can_join, is_weapon_factor, weapon_factor
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
-from paribus.subjects.builds.families import BY_NAME, BY_SHORT
+from paribus.subjects.builds.families import find_family
 
 
 def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: int) -> TwoLevel:
@@ -25,8 +25,7 @@ def find_modulator(setup: BuildSetup, name: str, rung: int | None, n_weapons: in
     Raises:
         ConfigError: If it is neither a family, a token nor a weapon.
     """
-    stem = name.rpartition("_")[0]
-    if name in BY_NAME or name in BY_SHORT or stem in BY_NAME or stem in BY_SHORT:
+    if find_family(name) or find_family(name.rpartition("_")[0]):
         return parse(setup, name, rung)
     if is_weapon_factor(name):
         return weapon_factor(setup, name, n_weapons, where="experiment.modulator")

@@ -73,4 +73,4 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
         Raises:
             ConfigError: If one is unknown.
         """
-        self.work_module().validate(self, setup)
+        self.most_entries(setup)

@@ -12,12 +12,11 @@ from paribus.arrays import Bools, Floats
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, beyond_least, summed
 from paribus.experiments.builds._presence import (
+    UNITS,
     Unit,
-    family_units,
     held_matrix,
     named_units,
     presence_standings,
-    token_units,
 )
 from paribus.experiments.builds._standing import BEYOND, STANDINGS, UNDECIDED, UNMEASURED, with_n
 from paribus.experiments.builds.core_coverage_analysis.spec import CoreCoverageAnalysis
@@ -31,8 +30,6 @@ from paribus.stats.multiplicity import together
 from paribus.stats.odds import association_table
 from paribus.stats.shares import share_gap, shares
 
-KIND_OF = {"token": token_units, "family": family_units}
-
 LEAST_GROUP = 10
 
 
@@ -44,16 +41,7 @@ def units_of(experiment: CoreCoverageAnalysis, setup: BuildSetup) -> list[Unit]:
     """
     if experiment.tokens is not None:
         return named_units(setup, experiment.tokens, "experiment.tokens")
-    return KIND_OF[experiment.unit](setup)
-
-
-def validate(experiment: CoreCoverageAnalysis, setup: BuildSetup) -> None:
-    """Look up the named tokens.
-
-    Raises:
-        ConfigError: If one is unknown.
-    """
-    units_of(experiment, setup)
+    return UNITS[experiment.unit](setup)
 
 
 def groups_of(experiment: CoreCoverageAnalysis, f: Floats) -> tuple[Bools, Bools, float]:

@@ -12,7 +12,6 @@ from paribus.engine.hooks import visiting
 from paribus.engine.sites import Site
 from paribus.errors import ConfigError
 from paribus.experiments.builds.setup import BuildSetup
-from paribus.models.nets.sae import SparseAutoencoder
 from paribus.subjects.builds.models.set_model import SAE_SITE
 from paribus.subjects.builds.states import States
 
@@ -74,117 +73,110 @@ class Base:
     z: Floats
 
 
-def required_latent(setup: BuildSetup) -> tuple[SparseAutoencoder, int]:
-    """Return the autoencoder and the id of the latent under study.
+class Decoder:
+    """The latent under study, its autoencoder, and the weights that make logits of the ability tokens.
 
-    Raises:
-        ConfigError: If the feature is no latent of the model's autoencoder, or what a unit of it adds depends on the
-            context.
+    Attributes:
+        sae: The autoencoder.
+        latent: Number of the latent.
+        out: Output weights of the ability tokens in canonical order ``[T, d]``.
     """
-    latent = setup.reader.latent
-    if latent is None:
-        raise ConfigError(
-            f"decoder_output_analysis reads the decoder column of a latent, and {setup.reader.name} is none; "
-            "use feature=latent feature.id=N"
-        )
-    sae = setup.model.require_sae()
-    if sae.normalise != "none":
-        raise ConfigError(
-            "decoder_output_analysis predicts from the weights alone, and this autoencoder brings inputs to a common "
-            f"size ({sae.normalise}), so that what a unit of a latent adds differs by context; use "
-            "experiment=latent_intervention"
-        )
-    return sae, latent
 
+    def __init__(self, setup: BuildSetup) -> None:
+        """Look the latent up.
 
-def token_ids(setup: BuildSetup) -> Ints:
-    """Return the ids of the ability tokens in canonical order."""
-    ids = setup.vocabulary.ids
-    return np.array([ids[name] for name in setup.vocabulary.ability_tokens], dtype=np.int64)
+        Raises:
+            ConfigError: If the feature is no latent of the model's autoencoder, or what a unit of it adds depends on
+                the context.
+        """
+        if setup.reader.latent is None:
+            raise ConfigError(
+                f"decoder_output_analysis reads the decoder column of a latent, and {setup.reader.name} is none; "
+                "use feature=latent feature.id=N"
+            )
+        self.sae, self.latent = setup.model.require_sae(), setup.reader.latent
+        if self.sae.normalise != "none":
+            raise ConfigError(
+                "decoder_output_analysis predicts from the weights alone, and this autoencoder brings inputs to a "
+                f"common size ({self.sae.normalise}), so that what a unit of a latent adds differs by context; use "
+                "experiment=latent_intervention"
+            )
+        weight = setup.model.network.get_submodule("output_layer").get_parameter("weight").detach()
+        self.out = weight.double()[torch.as_tensor(setup.vocabulary.ability_ids)].cpu()
 
-
-def read_weights(setup: BuildSetup) -> Weights:
-    """Return what the weights say, for the latent and for all others."""
-    sae, latent = required_latent(setup)
-    layer = setup.model.network.get_submodule("output_layer")
-    with torch.inference_mode():
-        out = layer.get_parameter("weight").double()[torch.as_tensor(token_ids(setup))].cpu()
+    @torch.inference_mode()
+    def weights(self) -> Weights:
+        """Return what the weights say, for the latent and for all others."""
+        sae, latent = self.sae, self.latent
         directions = sae.directions().double().cpu()
         rows = torch.nn.functional.normalize(sae.encoder.weight.double().cpu(), dim=-1)
         cosines = (directions * rows).sum(-1).numpy()
-        starts = range(0, len(directions), FEATURES_AT_ONCE)
-        parts = [directions[start : start + FEATURES_AT_ONCE] @ out.T for start in starts]
-        norm = 1.0 if sae.unit_norm else float(sae.decoder.weight[:, latent].norm())
-    raw = torch.cat(parts).numpy()
-    centred = raw - raw.mean(1, keepdims=True)
-    return Weights(
-        raw=raw[latent],
-        centred=centred[latent],
-        others=np.delete(centred, latent, axis=0),
-        cosine=float(cosines[latent]),
-        other_cosines=np.delete(cosines, latent),
-        norm=norm,
-    )
+        raw = torch.cat([some @ self.out.T for some in torch.split(directions, FEATURES_AT_ONCE)]).numpy()
+        centred = raw - raw.mean(1, keepdims=True)
+        return Weights(
+            raw=raw[latent],
+            centred=centred[latent],
+            others=np.delete(centred, latent, axis=0),
+            cosine=float(cosines[latent]),
+            other_cosines=np.delete(cosines, latent),
+            norm=1.0 if sae.unit_norm else float(sae.decoder.weight[:, latent].norm()),
+        )
+
+    @torch.inference_mode()
+    def encoded(self, x: Singles, rows: Ints | None = None) -> tuple[Floats, Floats]:
+        """Return f and z ``[n, rows]`` of vectors at the site ``[n, d]``; of the latent under study by default."""
+        weight = self.sae.encoder.weight
+        wanted = torch.as_tensor(np.array([self.latent]) if rows is None else rows, device=weight.device)
+        f, z = self.sae.encode(torch.as_tensor(x, dtype=weight.dtype, device=weight.device), wanted)
+        return f.double().cpu().numpy(), z.double().cpu().numpy()
+
+    @torch.inference_mode()
+    def effects(self, rows: Ints) -> Floats:
+        """Return what one unit of latents ``rows`` adds to the logits ``[T, rows]``."""
+        columns = self.sae.columns()[torch.as_tensor(rows)].double().cpu()
+        effects: Floats = (self.out @ columns.T).numpy()
+        return effects
 
 
-def base_of(setup: BuildSetup, states: States) -> Base:
+def base_of(setup: BuildSetup, decoder: Decoder, states: States) -> Base:
     """Run the model on states ``[n]`` as they are."""
     x, logits = setup.vectors(states)
-    f, z = encoded(setup, x)
-    return Base(states, x, logits[:, token_ids(setup)].astype("float64"), f[:, 0], z[:, 0])
+    f, z = decoder.encoded(x)
+    return Base(states, x, logits[:, setup.vocabulary.ability_ids].astype("float64"), f[:, 0], z[:, 0])
 
 
-def encoded(setup: BuildSetup, x: Singles, rows: Ints | None = None) -> tuple[Floats, Floats]:
-    """Return f and z ``[n, rows]`` of vectors at the site ``[n, d]``; of the latent under study by default."""
-    sae, latent = required_latent(setup)
-    weight = sae.encoder.weight
-    wanted = torch.as_tensor(np.array([latent]) if rows is None else rows, device=weight.device)
-    with torch.inference_mode():
-        f, z = sae.encode(torch.as_tensor(x, dtype=weight.dtype, device=weight.device), wanted)
-    return f.double().cpu().numpy(), z.double().cpu().numpy()
-
-
-def set_latent(setup: BuildSetup, base: Base, name: str, value: float) -> SetTo:
+def set_latent(setup: BuildSetup, decoder: Decoder, base: Base, name: str, value: float) -> SetTo:
     """Set the latent in every context and run the model again, with everything the autoencoder misses kept.
 
     The edit is ``x' = x + (value - f(x)) d``: only the latent's own part is exchanged, the error term stays in ``x``.
     It is made in a forward pass of the whole network, and held against ``(value - f) W_out d``.
     """
-    sae, latent = required_latent(setup)
     with torch.inference_mode():
-        column = sae.columns()[latent]
-    chosen = torch.tensor([latent], device=column.device)
+        column = decoder.sae.columns()[decoder.latent]
+    chosen = torch.tensor([decoder.latent], device=column.device)
 
     def edit(x: torch.Tensor) -> torch.Tensor:
-        f, _ = sae.encode(x.to(column.dtype), chosen)
+        f, _ = decoder.sae.encode(x.to(column.dtype), chosen)
         return x + ((value - f) * column).to(x.dtype)
 
     with visiting(setup.model.network, Site.parse(SAE_SITE), edit):
         _, logits = setup.vectors(base.states)
-    ids = token_ids(setup)
-    measured = logits[:, ids].astype(np.float64) - base.logits
-    weight = setup.model.network.get_submodule("output_layer").get_parameter("weight")
-    per_unit = (weight.detach().double().cpu() @ column.double().cpu()).numpy()[ids]
-    predicted = np.outer(value - base.f, per_unit)
+    measured = logits[:, setup.vocabulary.ability_ids].astype(np.float64) - base.logits
+    predicted = np.outer(value - base.f, decoder.effects(chosen.cpu().numpy()))
     moved = base.x + np.outer(value - base.f, column.double().cpu().numpy()).astype(np.float32)
-    f_after, z_after = encoded(setup, moved.astype(np.float32))
+    f_after, z_after = decoder.encoded(moved.astype(np.float32))
     parity = float(np.abs(measured - predicted).max(initial=0.0))
     return SetTo(name, value, measured, predicted, parity, f_after[:, 0], z_after[:, 0])
 
 
-def null_changes(setup: BuildSetup, base: Base, name: str) -> Floats:
+def null_changes(setup: BuildSetup, decoder: Decoder, base: Base, name: str) -> Floats:
     """Return the mean logit change ``[T, n_null]`` of like latents set to their own zero, mean or maximum."""
-    sae, _ = required_latent(setup)
     rows = setup.nulls.rows
     if not len(rows):
         return np.zeros((base.logits.shape[1], 0))
-    f, _ = encoded(setup, base.x, rows)
+    f, _ = decoder.encoded(base.x, rows)
     value = {"zero": np.zeros(len(rows)), "mean": f.mean(0), "max": f.max(0)}[name]
-    with torch.inference_mode():
-        columns = (sae.directions() if sae.unit_norm else sae.decoder.weight.T)[torch.as_tensor(rows)]
-        weight = setup.model.network.get_submodule("output_layer").get_parameter("weight")
-        effect = (weight.double().cpu() @ columns.double().cpu().T).numpy()[token_ids(setup)]
-    return np.asarray(effect * (value - f.mean(0)))
+    return np.asarray(decoder.effects(rows) * (value - f.mean(0)))
 
 
 def top_tokens(logits: Floats, k: int) -> Bools:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import EFFECT_COLUMNS, effect_rows
-from paribus.experiments.builds.decoder_output_analysis.latent import Base, SetTo, Weights, null_changes, top_tokens
+from paribus.experiments.builds.decoder_output_analysis.latent import (
+    Base,
+    Decoder,
+    SetTo,
+    Weights,
+    null_changes,
+    top_tokens,
+)
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Table
@@ -27,10 +32,7 @@ def token_table(setup: BuildSetup, weights: Weights) -> pd.DataFrame:
         {
             "token": names,
             "family": [ref.family.name for ref in refs],
-            "rung": [
-                10 if ref.family.main_only else setup.vocabulary.family_rungs(ref.family)[_place(setup, ref)]
-                for ref in refs
-            ],
+            "rung": [setup.vocabulary.level(ref) for ref in refs],
             "logit_effect": weights.raw,
             "centred": weights.centred,
             "null_percentile": null_percentile(weights.centred, weights.others.T),
@@ -101,12 +103,12 @@ def interventions(setup: BuildSetup, base: Base, done: list[SetTo], top_k: int) 
 
 
 def logit_changes(
-    setup: BuildSetup, recorder: Recorder, base: Base, done: list[SetTo], tokens: pd.DataFrame, n_tokens: int
+    setup: BuildSetup, decoder: Decoder, recorder: Recorder, base: Base, done: list[SetTo], tokens: pd.DataFrame, n: int
 ) -> pd.DataFrame:
-    """Return the measured change of the leading tokens' logits under every value, beside the predicted one."""
-    order = np.argsort(-tokens["centred"].abs().to_numpy(), kind="stable")[:n_tokens]
+    """Return the measured change of the ``n`` leading tokens' logits under every value, beside the predicted one."""
+    order = np.argsort(-tokens["centred"].abs().to_numpy(), kind="stable")[:n]
     rows = np.concatenate([each.measured[:, order].T for each in done])
-    null = np.concatenate([null_changes(setup, base, each.name)[order] for each in done])
+    null = np.concatenate([null_changes(setup, decoder, base, each.name)[order] for each in done])
     leading = tokens["token"].to_numpy()[order]
     labels = [f"{each.name} {token}" for each in done for token in leading]
     table = effect_rows(setup, recorder, rows, "logit_changes", null=null, labels=labels)
@@ -151,10 +153,6 @@ def top_k_changes(
     labels = (frame["set_to"] + " " + frame["token"]).tolist()
     table = effect_rows(setup, recorder, np.concatenate(rows), "top_k_changes", labels=labels, bounds=SHARE_GAP)
     return pd.concat([frame, table], axis=1)
-
-
-def _place(setup: BuildSetup, ref: Any) -> int:
-    return setup.vocabulary.family_rungs(ref.family).index(setup.vocabulary.rungs[ref.rung])
 
 
 def described(name: str, description: str, frame: pd.DataFrame) -> Table:

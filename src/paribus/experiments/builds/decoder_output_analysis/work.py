@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import base_numbers
-from paribus.experiments.builds.decoder_output_analysis import latent as decoder
-from paribus.experiments.builds.decoder_output_analysis import tables
+from paribus.experiments.builds.decoder_output_analysis import latent, tables
 from paribus.experiments.builds.decoder_output_analysis.spec import DecoderOutputAnalysis
 from paribus.experiments.builds.setup import BuildSetup
-from paribus.results.schema import Aggregates, EngineReport, Figure
+from paribus.results.schema import NULL_BAND, Aggregates, EngineReport, Figure
 from paribus.stats.nulls import null_percentile
 
 TOLERANCE = 1e-4
@@ -25,37 +22,38 @@ def validate(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> None:
     Raises:
         ConfigError: If the feature has no decoder column, or a stable token is unknown.
     """
-    decoder.required_latent(setup)
+    latent.Decoder(setup)
     experiment.hold(setup, setup.contexts.states()[:1])
 
 
 def run(experiment: DecoderOutputAnalysis, setup: BuildSetup, recorder: Recorder) -> Aggregates:
     """Read the weights, set the latent, and hold the two against each other."""
-    decoder.required_latent(setup)
+    decoder = latent.Decoder(setup)
     setup.describe(recorder)
-    weights = decoder.read_weights(setup)
+    weights = decoder.weights()
     tokens = tables.token_table(setup, weights)
     families = tables.family_table(weights, tokens)
     recorder.table(tables.described("token_effects", "One row per ability token.", tokens))
     recorder.table(tables.described("family_effects", "One row per family: the mean over its tokens.", families))
     own = restricted(experiment, setup)
-    base = decoder.base_of(own, own_states := held_states(experiment, own, recorder))
-    values = values_to_set(experiment, setup)
-    done = [decoder.set_latent(own, base, name, value) for name, value in values.items()]
+    base = latent.base_of(own, decoder, own.enforce(experiment.hold(own, own.contexts.states()), recorder))
+    f = setup.corpus_measured.f
+    values = {"zero": 0.0, "mean": float(f.mean()), "max": float(f.max())}
+    done = [latent.set_latent(own, decoder, base, name, value) for name, value in values.items()]
     parity = max(each.parity for each in done)
     scale = max(1.0, float(np.abs(base.logits).max(initial=0.0)))
     holds = parity <= TOLERANCE * scale
-    n = own_states.size * (len(done) + 1)
+    n = len(base.f) * (len(done) + 1)
     recorder.diagnose(engine=EngineReport("hooks", n, n, parity))
     if not holds:
         recorder.warn(f"setting the latent changes logits by up to {parity:.3g} other than its decoder column says")
     summary = tables.interventions(own, base, done, experiment.top_k)
     recorder.table(tables.described("interventions", "One row per value the latent is set to.", summary))
-    changes = tables.logit_changes(own, recorder, base, done, tokens, experiment.top_tokens)
+    changes = tables.logit_changes(own, decoder, recorder, base, done, tokens, experiment.top_tokens)
     recorder.table(tables.described("logit_changes", "One row per value set and leading token.", changes))
     predicted = tables.top_k_changes(own, recorder, base, done, experiment.top_k, experiment.top_tokens)
     recorder.table(tables.described("top_k_changes", "One row per value set and token that moved.", predicted))
-    draw(experiment, recorder)
+    draw(recorder)
     ranked = tokens.sort_values("centred", ascending=False)["token"].tolist()
     ordered = families.sort_values("mean_centred")["family"].tolist()
     removed = done[0].measured[:, tokens["token"].tolist().index(ranked[0])]
@@ -64,7 +62,7 @@ def run(experiment: DecoderOutputAnalysis, setup: BuildSetup, recorder: Recorder
     return Aggregates(
         mean_delta=float(removed.mean()),
         std_delta=float(removed.std(ddof=1)) if len(removed) > 1 else 0.0,
-        n_samples=own_states.size,
+        n_samples=len(base.f),
         n_conditions=len(done),
         **base_numbers(setup),
         custom={
@@ -82,12 +80,6 @@ def run(experiment: DecoderOutputAnalysis, setup: BuildSetup, recorder: Recorder
     )
 
 
-def values_to_set(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> dict[str, float]:
-    """Return what the latent is set to: nothing, and its mean and maximum over the unsliced corpus."""
-    f = setup.corpus_measured.f
-    return {"zero": 0.0, "mean": float(f.mean()), "max": float(f.max())}
-
-
 def restricted(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> BuildSetup:
     """Return the setup on the contexts that are edited: those that keep the constraints, ``max_contexts`` of them.
 
@@ -99,15 +91,10 @@ def restricted(experiment: DecoderOutputAnalysis, setup: BuildSetup) -> BuildSet
     return setup.restrict(setup.drawn(np.flatnonzero(states.ok), experiment.max_contexts, "decoder_contexts"))
 
 
-def held_states(experiment: DecoderOutputAnalysis, setup: BuildSetup, recorder: Recorder) -> Any:
-    """Return the states the latent is set in."""
-    return setup.enforce(experiment.hold(setup, setup.contexts.states()), recorder)
-
-
-def draw(experiment: DecoderOutputAnalysis, recorder: Recorder) -> None:
+def draw(recorder: Recorder) -> None:
     """Declare the figures: every token by family and rung, and families against all latents."""
-    null = {"null": "null_median", "null_low": "null_low", "null_high": "null_high"}
-    drawn = Figure.of("bars", "family_effects", name="decoder_families", label="family", value="mean_centred", **null)
+    roles = {"label": "family", "value": "mean_centred", "null": "null_median", **NULL_BAND}
+    drawn = Figure.of("bars", "family_effects", name="decoder_families", **roles)
     says = "Mean effect of the decoder column on the logits of a family's tokens; hatched: all other latents."
     looks = {"ylabel": "logit per unit of activation", "null_label": "other latents", "sort": "value"}
     recorder.figure(drawn.titled("What the latent writes into the output, by family", says, **looks))

@@ -40,10 +40,9 @@ def factors(setup: BuildSetup, states: States) -> tuple[list[str], Ints]:
 def logit_effects(setup: BuildSetup, sd: Floats) -> Floats:
     """Return how far one sd of each latent moves the logits of the ability tokens: rms over the centred column."""
     sae = setup.model.require_sae()
-    ids = torch.as_tensor([setup.vocabulary.ids[name] for name in setup.vocabulary.ability_tokens])
     with torch.inference_mode():
         layer = setup.model.network.get_submodule("output_layer")
-        out = layer.get_parameter("weight").double().cpu()[ids]
+        out = layer.get_parameter("weight").double().cpu()[setup.vocabulary.ability_ids]
         column = sae.directions().double().cpu() @ (out - out.mean(0)).T
     effects: Floats = np.asarray(column.square().mean(1).sqrt().numpy() * sd)
     return effects

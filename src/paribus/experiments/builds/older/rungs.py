@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paribus.errors import ConfigError
-from paribus.subjects.builds.families import BY_NAME, BY_SHORT, MAIN_AP
+from paribus.subjects.builds.families import MAIN_AP, find_family
 
 LISTS: Mapping[str, tuple[str, ...]] = {
     "rungs": ("family", "primary_family"),
@@ -80,7 +80,7 @@ class Rungs:
 
     def _token(self, name: str, token: str) -> str:
         match = _TOKEN.fullmatch(token)
-        family = match and (BY_NAME.get(match[1]) or BY_SHORT.get(match[1]))
+        family = match and find_family(match[1])
         if not match or not family or family.main_only:
             return token
         return f"{match[1]}_{self._one(f'variables.{name}', int(match[2]), self.known)}"
@@ -92,8 +92,7 @@ def _whole(value: Any) -> bool:
 
 def _valid(variables: Mapping[str, Any], families: tuple[str, ...], known: tuple[int, ...]) -> tuple[int, ...]:
     for name in families:
-        value = variables.get(name)
-        family = (BY_NAME.get(value) or BY_SHORT.get(value)) if isinstance(value, str) else None
+        family = find_family(variables.get(name))
         if family is not None and family.main_only:
             return (MAIN_AP,)
     return known

@@ -16,11 +16,10 @@ from paribus.experiments.builds._effects import (
 )
 from paribus.experiments.builds._high_group import high_group
 from paribus.experiments.builds._presence import (
+    UNITS,
     Unit,
-    family_units,
     held_matrix,
     presence_standings,
-    token_units,
 )
 from paribus.experiments.builds._standing import (
     ABSENT,
@@ -43,12 +42,10 @@ from paribus.stats.intervals import ONE_GROUP, too_few
 from paribus.stats.max_statistic import enrichment
 from paribus.stats.odds import association_table
 
-KIND_OF = {"token": token_units, "family": family_units}
-
 
 def units_of(experiment: TokenInfluenceSweep, setup: BuildSetup) -> list[Unit]:
     """Return what is looked at."""
-    return KIND_OF[experiment.unit](setup)
+    return UNITS[experiment.unit](setup)
 
 
 def effect_vector(experiment: TokenInfluenceSweep, setup: BuildSetup) -> EffectVector | None:

@@ -109,7 +109,7 @@ class _Loop:
             raise DataError(f"training needs at least 2 distinct builds, the corpus has {len(builds)}")
         self.val, self.train = builds[order[:n_val]], builds[order[n_val:]]
         self.val_partial = remove_some(self.val, seeds.rng(seed, "val_removal"))
-        self.token_ids = torch.tensor([vocabulary.ids[name] for name in vocabulary.ability_tokens])
+        self.token_ids = torch.from_numpy(vocabulary.ability_ids)
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.history: list[SetCompletionEpoch] = []
         self.best: dict[str, Tensor] = cpu_state(network)
