@@ -39,19 +39,12 @@ class GearSet:
     label: str
     count: int
 
-    def held(self, edits: Edits, states: States) -> Bools:
-        """Return which states reach every rung of the set, ``[...]``."""
-        holds = np.ones(states.shape, bool)
-        for family, ap in self.levels:
-            holds &= edits.highest_rung(states, family) >= ap
-        return holds
-
     def inserted(self, edits: Edits, states: States) -> States:
         """Return the states with every family raised to its rung; those that hold the set already are taken out.
 
         Families that are higher already stay as they are; a main-only ability displaces another one of its piece.
         """
-        already = self.held(edits, states)
+        already = presence_of([self], edits, states)[:, 0]
         for family, ap in self.levels:
             lower = edits.highest_rung(states, family) < ap
             raised = edits.set_rung(states, family, ap)
@@ -101,15 +94,11 @@ def reached(codes: npt.NDArray[np.uint16], vocabulary: Vocabulary) -> tuple[Bool
 
 def presence_of(sets: Sequence[GearSet], edits: Edits, states: States) -> Bools:
     """Return which states hold which sets, ``[n, sets]``."""
+    families = {family for each in sets for family, _ in each.levels}
+    highest = {family: edits.highest_rung(states, family) for family in families}
     out = np.empty((states.size, len(sets)), bool)
-    highest: dict[Family, Ints] = {}
     for column, each in enumerate(sets):
-        holds = np.ones(states.size, bool)
-        for family, ap in each.levels:
-            if family not in highest:
-                highest[family] = edits.highest_rung(states, family)
-            holds &= highest[family] >= ap
-        out[:, column] = holds
+        out[:, column] = np.logical_and.reduce([highest[family] >= ap for family, ap in each.levels])
     return out
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import effect_rows, firing_rates, row_means
+from paribus.experiments.builds._effects import beyond_least, effect_rows, firing_rates, row_means
 from paribus.experiments.builds._weapon_stats import POOLED_COLUMNS, WEAPON_COLUMNS, pooled
 from paribus.experiments.builds._weapon_swaps import Swaps
 from paribus.experiments.builds.setup import BuildSetup
@@ -43,9 +43,20 @@ class WeaponGroups:
         unknown = [i for i, name in enumerate(names) if UNKNOWN in name.split(" / ")]
         return cls(of, codes, names, ~np.isin(codes, unknown))
 
-    def present(self) -> list[int]:
-        """Return the groups that hold a weapon."""
-        return [int(code) for code in np.unique(self.codes[self.known])]
+    @property
+    def present(self) -> Ints:
+        """The groups that hold a weapon ``[groups]``."""
+        return np.unique(self.codes[self.known])
+
+    @property
+    def labels(self) -> list[str]:
+        """Their names."""
+        return [self.names[code] for code in self.present]
+
+    @property
+    def members(self) -> Bools:
+        """Which weapons are in each of them ``[groups, weapons]``."""
+        return np.asarray(self.known & (self.codes == self.present[:, None]))
 
 
 def group_table(setup: BuildSetup, groups: WeaponGroups, means: Floats, n: Ints, stream: str) -> pd.DataFrame:
@@ -95,14 +106,12 @@ def kit_p(setup: BuildSetup, values: Floats, codes: Ints, stream: str) -> tuple[
 
 def group_effects(groups: WeaponGroups, effects: Floats) -> Floats:
     """Return the mean effect over each group's weapons ``[groups present, n]``."""
-    inside = [groups.known & (groups.codes == code) for code in groups.present()]
-    return np.stack([effects[rows].mean(0) for rows in inside])
+    return np.stack([effects[rows].mean(0) for rows in groups.members])
 
 
 def group_swaps(setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, swaps: Swaps, stream: str) -> pd.DataFrame:
-    """Return one row per group: its weapons' swap effects, averaged within each context, with both tests."""
+    """Return one row per group, the largest first: its weapons' swap effects within each context, with both tests."""
     effects, null = swaps.effects(), swaps.null_effects()
-    names = [groups.names[code] for code in groups.present()]
     frame = effect_rows(
         swaps.setup,
         recorder,
@@ -110,19 +119,23 @@ def group_swaps(setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, swa
         stream,
         differences_z=group_effects(groups, swaps.effects_z()),
         null=None if null is None else group_effects(groups, null),
-        labels=names,
+        labels=groups.labels,
     )
-    known = groups.known
-    means = row_means(effects)
-    inside = [known & (groups.codes == code) for code in groups.present()]
-    frame.insert(0, groups.of, names)
-    frame.insert(1, "n_weapons", [int(rows.sum()) for rows in inside])
+    known, means = groups.known, row_means(effects)
+    frame.insert(0, groups.of, groups.labels)
+    frame.insert(1, "n_weapons", groups.members.sum(1))
     frame.insert(2, "mean_activation", row_means(group_effects(groups, swaps.f)))
     frame.insert(3, "firing_rate", group_effects(groups, firing_rates(swaps.f)[:, None])[:, 0])
     frame["p_kit"], frame["p_kit_method"] = kit_p(setup, means[known], groups.codes[known], f"{stream}_kit")
     frame["p_kit_adj"] = adjust(frame["p_kit"].to_numpy(), setup.stats.adjust)
     frame["delta_to_rest"] = list(to_rest(groups, means, known).values())
-    return frame
+    frame["beyond"] = beyond_least(setup, frame)
+    return frame.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def groups_beyond(swapped: pd.DataFrame, of: str, level: float) -> list[str]:
+    """Return the groups that move the feature, by their swap effect and by the permutation of groups over weapons."""
+    return [str(name) for name in swapped.loc[swapped["beyond"] & (swapped["p_kit_adj"] <= level), of]]
 
 
 def to_rest(groups: WeaponGroups, values: Floats, use: Bools) -> dict[str, float]:
@@ -157,4 +170,5 @@ GROUP_SWAP_COLUMNS = {
     "p_kit": "kits permuted over the weapons: is it the kit, or would any weapons so grouped differ as much?",
     "p_kit_adj": "p_kit adjusted over the rows of this table",
     "delta_to_rest": "mean swap effect of the group's weapons minus that of all other weapons",
+    "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
 }

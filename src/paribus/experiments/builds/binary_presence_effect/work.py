@@ -111,13 +111,12 @@ def run(experiment: BinaryPresenceEffect, setup: BuildSetup, recorder: Recorder)
         title, x = f"Adding an ability at each rung of {experiment.primary_family}", f"{experiment.primary_family} (AP)"
         recorder.figure(drawn.titled(title, says, xlabel=x, ylabel="", diverging=True))
     added = frame[frame["direction"] == "add"]
-    effects = frame["mean_delta"].dropna()
     largest = frame.to_dict("records")[largest_effect(recorder, "max_effect", frame) or 0]
     level = 1 - setup.stats.confidence
     own = established(added, level=level, value="own_delta", names="own_{}")
     by_displacing = established(added, level=level) & ~own & (added["n_displaced"] > 0)
     return Aggregates(
-        **summed(setup, effects),
+        **summed(setup, frame["mean_delta"]),
         n_conditions=len(frame),
         custom={
             "strongest": str(largest["ability"]),
@@ -149,10 +148,10 @@ def ability_effects(
         labels=labels,
     )
     held = experiment.hold(setup, setup.contexts.states())
-    displaced = [setup.edits.displaces(held, ability) for ability in abilities]
-    known = ~np.isnan(f[1:])
+    displaced = np.stack([setup.edits.displaces(held, ability) for ability in abilities])
+    n_displaced = (displaced & ~np.isnan(f[1::2])).sum(1)
     alone = _differences(f)
-    alone[::2][np.stack(displaced)] = np.nan
+    alone[::2][displaced] = np.nan
     own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=labels)
     table["own_delta"] = own["mean_delta"]
     for name in TESTED_COLUMNS:
@@ -161,14 +160,7 @@ def ability_effects(
     table.insert(1, "direction", directions)
     table.insert(2, "mean_activation", row_means(f[1:]))
     table.insert(3, "firing_rate", firing_rates(f[1:]))
-    table.insert(
-        4,
-        "n_displaced",
-        [
-            int((displaced[i // 2] & known[i]).sum()) if direction == "add" else 0
-            for i, direction in enumerate(directions)
-        ],
-    )
+    table.insert(4, "n_displaced", np.column_stack([n_displaced, np.zeros_like(n_displaced)]).ravel())
     return table
 
 
@@ -193,15 +185,10 @@ def conditional_effects(
                 cells.extend(setup.edits.set_rung(at, ability, there) for ability in others)
         return stack(cells)
 
-    width = 2 * len(others)
-    n_levels = len(levels) * width
-    weights, keys = np.zeros((len(levels) * len(others), n_levels)), list[tuple[str, int]]()
-    for i, level in enumerate(levels):
-        for j, ability in enumerate(others):
-            row, start = len(keys), i * width
-            weights[row, start + len(others) + j], weights[row, start + j] = 1.0, -1.0
-            keys.append((ability.name, level or 0))
-    design = Design(edited, n_levels, description=f"at each {family.name}")
+    k = len(others)
+    weights: Floats = np.kron(np.eye(len(levels)), np.hstack([-np.eye(k), np.eye(k)])).astype(np.float64)
+    keys = [(ability.name, level or 0) for level in levels for ability in others]
+    design = Design(edited, weights.shape[1], description=f"at each {family.name}")
     labels = [f"{name} at {rung}" for name, rung in keys]
     table, _, _ = design_effects(setup, recorder, design, weights, "conditional_effects", labels=labels)
     return pd.DataFrame(keys, columns=["ability", "rung"]).join(table)

@@ -77,7 +77,6 @@ def run(experiment: CoreCoverageAnalysis, setup: BuildSetup, recorder: Recorder)
     recorder.table(Table("core_coverage", says, Evidence.OBSERVATIONAL, frame, _COLUMNS))
     draw(experiment, recorder, frame)
     confirmed = confirm(experiment, setup, recorder, units, frame) if experiment.confirm else dict.fromkeys(_CONFIRMED)
-    gaps = frame["core_tail_gap"].dropna()
     custom: dict[str, Any] = {
         "effective_maximum": top,
         "n_core": int(core.sum()),
@@ -88,7 +87,7 @@ def run(experiment: CoreCoverageAnalysis, setup: BuildSetup, recorder: Recorder)
     }
     recorder.metric("n_primary_drivers", len(custom["primary_drivers"]))
     return Aggregates(
-        **summed(setup, gaps),
+        **summed(setup, frame["core_tail_gap"]),
         n_conditions=len(frame),
         custom=custom,
     )

@@ -29,7 +29,7 @@ from paribus.measure.nulls import Contrasts
 from paribus.measure.stream import Stream
 from paribus.methods.contrast import to_baseline
 from paribus.results.evidence import Evidence
-from paribus.results.schema import INTERVAL, Aggregates, Curve, Figure, Table
+from paribus.results.schema import INTERVAL, NULL_BAND, Aggregates, Curve, Figure, Table
 from paribus.stats.dose_response import isotonic_fit, logistic_fit
 from paribus.stats.effects import effect_table
 from paribus.stats.intervals import EXACT_ZERO, REFERENCE
@@ -192,39 +192,19 @@ def draw(
     experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder, frame: pd.DataFrame, shape: dict[str, Any]
 ) -> None:
     """Declare the dose-response figure and the curve."""
-    rungs = [int(r) for r in frame["rung"]]
-    known = frame["mean_activation"].notna()
-    recorder.curve(
-        Curve(
-            f"activation_{setup.vocabulary.family(experiment.family).name}",
-            tuple(float(r) for r, k in zip(rungs, known, strict=True) if k),
-            tuple(float(v) for v in frame.loc[known, "mean_activation"]),
-            "ap",
-        )
-    )
-    has_null = bool(frame["null_low"].notna().any())
-    nulls = {"null": "null_median", "null_low": "null_low", "null_high": "null_high"} if has_null else {}
+    known = frame.dropna(subset="mean_activation").rename(columns={"rung": "ap"})
+    name = setup.vocabulary.family(experiment.family).name
+    recorder.curve(Curve.of(f"activation_{name}", known, "ap", "mean_activation"))
+    nulls = {"null": "null_median", **NULL_BAND} if frame["null_low"].notna().any() else {}
     threshold = {} if shape["threshold_rung"] is None else {"threshold": shape["threshold_rung"]}
-    roles = {
-        "x": "rung",
-        "y": "mean_delta",
-        "firing": "firing_rate",
-        "n": "n",
-        "support": "support",
-        **INTERVAL,
-        **nulls,
-    }
-    drawn = Figure.of("dose_response", "rung_deltas", name="dose_response", **roles)
+    roles = {"x": "rung", "y": "mean_delta", "firing": "firing_rate", "n": "n", "support": "support"}
+    drawn = Figure.of("dose_response", "rung_deltas", name="dose_response", **roles, **INTERVAL, **nulls)
     says = (
         "Mean change of the activation against the baseline in the same contexts, with its interval; hatched: the "
         "same change of like features of this model, rescaled to this feature's sd."
     )
-    looks = {
-        "xlabel": f"{experiment.family} (AP)",
-        "ylabel": "change of activation",
-        "null_label": "like features",
-    } | threshold
-    recorder.figure(drawn.titled(f"Setting {experiment.family} to each rung", says, **looks))
+    looks = {"xlabel": f"{experiment.family} (AP)", "ylabel": "change of activation", "null_label": "like features"}
+    recorder.figure(drawn.titled(f"Setting {experiment.family} to each rung", says, **looks, **threshold))
 
 
 def _label(level: int | None) -> str:

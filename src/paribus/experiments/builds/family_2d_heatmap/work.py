@@ -120,9 +120,8 @@ def run(experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder) -> A
     peak = int(np.argmax(frame["mean_activation"].where(enough, -np.inf))) if enough.any() else None
     crossed = frame.assign(interaction=frame["interaction"].where(frame["n_interaction"] >= experiment.min_n))
     largest = largest_effect(recorder, "max_interaction", crossed, "interaction")
-    effects = frame["interaction"].dropna()
     return Aggregates(
-        **summed(setup, effects),
+        **summed(setup, frame["interaction"]),
         n_conditions=int((frame["n"] > 0).sum()),
         custom={
             "peak": None if peak is None else _cell(frame, peak, "mean_activation"),
@@ -132,7 +131,7 @@ def run(experiment: Family2dHeatmap, setup: BuildSetup, recorder: Recorder) -> A
             "significant_interactions": int(
                 established(frame, level=1 - setup.stats.confidence, value="interaction").sum()
             ),
-            "largest_abs_interaction_z": float(np.abs(frame["interaction_z"].dropna()).max() if len(effects) else 0.0),
+            "largest_abs_interaction_z": float(frame["interaction_z"].abs().fillna(0.0).max()),
         },
     )
 

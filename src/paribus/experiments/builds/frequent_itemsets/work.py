@@ -13,12 +13,12 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
-    base_numbers,
     beyond_least,
     design_effects,
     firing_rates,
     row_means,
     standings_of,
+    summed,
 )
 from paribus.experiments.builds._high_group import high_group
 from paribus.experiments.builds._itemsets import (
@@ -109,14 +109,11 @@ def run(experiment: FrequentItemsets, setup: BuildSetup, recorder: Recorder) -> 
     confirmed = confirm(experiment, setup, recorder, sets[: experiment.top], frame) if experiment.confirm else None
     draw(experiment, recorder, frame, confirmed)
     significant = associated(frame, 1 - setup.stats.confidence)
-    inserted = pd.Series(dtype=float) if confirmed is None else confirmed["mean_delta"].dropna()
+    inserted = pd.Series(dtype=float) if confirmed is None else confirmed["mean_delta"]
     picked(recorder, "top_lift", *(float(frame[name].iloc[0]) for name in ("lift", "lift_adj_low", "lift_adj_high")))
     return Aggregates(
-        mean_delta=float(inserted.mean()) if len(inserted) else None,
-        std_delta=float(inserted.std(ddof=1)) if len(inserted) > 1 else None,
-        n_samples=len(setup.contexts),
+        **summed(setup, inserted),
         n_conditions=len(frame),
-        **base_numbers(setup),
         custom={
             "n_itemsets": len(frame),
             "n_significant": int(significant.sum()),

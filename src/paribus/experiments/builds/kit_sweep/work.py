@@ -9,7 +9,7 @@ import pandas as pd
 
 from paribus.arrays import Floats, Ints
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, beyond_least, row_means
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, base_numbers, row_means
 from paribus.experiments.builds._weapon_contrast import draw_contrast, standing_out, used_and_swapped
 from paribus.experiments.builds._weapon_groups import (
     GROUP_COLUMNS,
@@ -18,6 +18,7 @@ from paribus.experiments.builds._weapon_groups import (
     group_effects,
     group_swaps,
     group_table,
+    groups_beyond,
     to_rest,
 )
 from paribus.experiments.builds._weapon_stats import weapon_means
@@ -45,7 +46,7 @@ def vector_groups(setup: BuildSetup) -> list[WeaponGroups]:
 
 def n_groups(setup: BuildSetup) -> int:
     """Return how many subs and specials there are to compare."""
-    return sum(len(one.present()) for one in vector_groups(setup))
+    return sum(len(one.present) for one in vector_groups(setup))
 
 
 def effect_vector(experiment: KitSweep, setup: BuildSetup) -> EffectVector:
@@ -53,7 +54,7 @@ def effect_vector(experiment: KitSweep, setup: BuildSetup) -> EffectVector:
     swaps = swap_weapons(experiment, setup, None)
     effects = swaps.effects()
     groups = vector_groups(setup)
-    labels = [one.names[code] for one in groups for code in one.present()]
+    labels = [label for one in groups for label in one.labels]
     parts = [group_effects(one, effects) for one in groups]
     rows = np.concatenate(parts) if parts else np.zeros((0, effects.shape[1]))
     return EffectVector(tuple(labels), row_means(rows), swaps.scattered(rows, len(setup.contexts)))
@@ -118,8 +119,6 @@ def tables(
     """Return (and record) the observational and the interventional table of one sort of group."""
     name, word = TABLES[groups.of], WORDS[groups.of]
     swapped = group_swaps(setup, recorder, groups, swaps, f"{name}_swaps")
-    swapped["beyond"] = beyond_least(setup, swapped)
-    swapped = swapped.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
     observed = group_table(setup, groups, means, n, f"{name}_stats")
     done = to_rest(groups, row_means(swaps.effects()), ~np.isnan(means))
     observed["interventional_delta"] = [done[each] for each in observed[groups.of]]
@@ -130,11 +129,7 @@ def tables(
         "kits come with builds and players, so these are correlations."
     )
     recorder.table(Table(f"{name}_stats", says, Evidence.OBSERVATIONAL, observed, GROUP_COLUMNS))
-    meanings = {
-        **EFFECT_COLUMNS,
-        **GROUP_SWAP_COLUMNS,
-        "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
-    }
+    meanings = {**EFFECT_COLUMNS, **GROUP_SWAP_COLUMNS}
     says = (
         f"One row per {word}: its weapons are put into the same {swaps.f.shape[1]} builds, against ordinary "
         "weapons in each of them."
@@ -175,7 +170,5 @@ def _top(name: str, sort: str, observed: pd.DataFrame, swapped: pd.DataFrame, le
         f"top_{name}_swap_delta": float(done["mean_delta"]),
         f"top_{name}_swap_p_adj": float(done["p_adj"]),
         f"top_{name}_swap_p_kit_adj": float(done["p_kit_adj"]),
-        f"{name}s_beyond": [
-            str(group) for group in swapped.loc[swapped["beyond"] & (swapped["p_kit_adj"] <= level), sort]
-        ],
+        f"{name}s_beyond": groups_beyond(swapped, sort, level),
     }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError, ExperimentError
+from paribus.results import files
 from paribus.results.io import to_tree
 from paribus.results.schema import Aggregates, Diagnostics, Result
 
@@ -45,21 +45,11 @@ def write(result: Result, spec: LegacySpec, folder: Path, *, source: Path, notes
     Raises:
         ExperimentError: If it cannot be written; the run itself is kept.
     """
-    text = content(chosen(result, spec, notes), spec, source)
     path = folder / spec.file_name
     try:
-        number, name = tempfile.mkstemp(prefix=f".{spec.id}.", suffix=".partial", dir=folder)
-        partial = Path(name)
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            partial.chmod(0o644)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        return files.write_text(path, content(chosen(result, spec, notes), spec, source))
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be written ({error.strerror}); the run itself is kept") from None
-    return path
 
 
 def content(result: Result, spec: LegacySpec, source: Path) -> str:

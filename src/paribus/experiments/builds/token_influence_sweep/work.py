@@ -48,15 +48,15 @@ def units_of(experiment: TokenInfluenceSweep, setup: BuildSetup) -> list[Unit]:
     return UNITS[experiment.unit](setup)
 
 
-def effect_vector(experiment: TokenInfluenceSweep, setup: BuildSetup) -> EffectVector | None:
+def effect_vector(experiment: TokenInfluenceSweep, setup: BuildSetup) -> EffectVector:
     """Return the log-odds of every unit; observational, so that it follows the activations it is given."""
     units = units_of(experiment, setup)
     high = high_group(setup.observed.f, experiment.high_quantile)
-    if not high.any() or high.all():
-        return EffectVector(tuple(unit.name for unit in units), np.full(len(units), np.nan))
-    held = held_matrix(setup, units, setup.contexts.states())
-    odds = association_table(held, high, setup.cluster, spec=setup.stats)
-    return EffectVector(tuple(unit.name for unit in units), np.log(odds["odds_ratio"].to_numpy()))
+    odds = np.full(len(units), np.nan)
+    if high.any() and not high.all():
+        held = held_matrix(setup, units, setup.contexts.states())
+        odds = association_table(held, high, setup.cluster, spec=setup.stats)["odds_ratio"].to_numpy()
+    return EffectVector(tuple(unit.name for unit in units), np.log(odds))
 
 
 def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) -> Aggregates:
@@ -90,10 +90,9 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     only = along[along["standing"] == ABSENT]
     seen = influence["mean_delta"].ne(0) | observed["role"].ne("none").to_numpy()
     open_ = influence[influence["standing"].isin([UNDECIDED, UNMEASURED]) & seen]
-    effects = influence["mean_delta"].dropna()
     largest_size(recorder, "max_effect", influence)
     return Aggregates(
-        **summed(setup, effects),
+        **summed(setup, influence["mean_delta"]),
         n_conditions=len(units),
         custom={
             "n_high": int(observed.attrs["n_high"]),
@@ -126,19 +125,15 @@ def observed_influence(
     frame = pd.DataFrame({"token": [u.name for u in units], "family": [u.family.name for u in units]})
     if not high.any() or high.all():
         recorder.warn("the activation does not vary over the contexts: nothing can be high, log-odds are left out")
-        for name in ("support", "support_high", "support_rest", "n_present", "n_high_present"):
-            frame[name] = np.nan
-        for name in ("log_odds", *_LOG_ODDS_ENDS, "p", "p_adj"):
-            frame[name] = np.nan
-        frame["log_odds_method"], frame["p_method"] = ONE_GROUP, ONE_GROUP
+        frame[[*_COUNTED, "log_odds", *_LOG_ODDS_ENDS, "p", "p_adj"]] = np.nan
+        frame[["log_odds_method", "p_method"]] = ONE_GROUP
         frame["role"] = "none"
         frame.attrs["n_high"] = 0
         return frame
     held = held_matrix(setup, units, setup.contexts.states())
     odds = association_table(held, high, setup.cluster, spec=setup.stats)
     test = enrichment(held, high, setup.cluster, rng=setup.rng("enrichment"), n_permutations=setup.stats.n_permutations)
-    counted = ["support", "support_high", "support_rest", "n_present", "n_high_present"]
-    frame = frame.join(odds[counted])
+    frame = frame.join(odds[_COUNTED])
     enough = (odds["n_present"] >= experiment.min_count) & (odds["n_present"] <= len(f) - experiment.min_count)
     frame["log_odds"] = np.log(odds["odds_ratio"]).where(enough)
     for name in _LOG_ODDS_ENDS:
@@ -182,6 +177,7 @@ def draw(experiment: TokenInfluenceSweep, recorder: Recorder) -> None:
     recorder.figure(drawn.titled("What goes together with the feature, and what moves it", says, **looks))
 
 
+_COUNTED = ["support", "support_high", "support_rest", "n_present", "n_high_present"]
 _LOG_ODDS_ENDS = ("log_odds_low", "log_odds_high", "log_odds_adj_low", "log_odds_adj_high")
 
 

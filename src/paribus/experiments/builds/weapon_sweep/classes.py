@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from paribus.experiments.base import Recorder
-from paribus.experiments.builds._effects import EFFECT_COLUMNS, beyond_least, standings_of
+from paribus.experiments.builds._effects import EFFECT_COLUMNS, standings_of
 from paribus.experiments.builds._standing import ABSENT, BEYOND, NONZERO, STANDINGS, WITHIN, effect_text
 from paribus.experiments.builds._weapon_groups import GROUP_SWAP_COLUMNS, WeaponGroups, group_swaps
 from paribus.experiments.builds._weapon_swaps import Swaps
@@ -21,19 +21,12 @@ MOST_OF_A_CLASS = 0.5
 def class_swaps(setup: BuildSetup, recorder: Recorder, swaps: Swaps) -> Table:
     """Return one row per weapon class, the largest effect first: its weapons' swap effects with interval and tests."""
     frame = group_swaps(setup, recorder, WeaponGroups.read(setup, "kind"), swaps, "class_swaps")
-    frame["beyond"] = beyond_least(setup, frame)
     frame["standing"] = standings_of(setup, frame)
-    rows = frame.sort_values("mean_delta", key=abs, ascending=False, kind="stable", ignore_index=True)
     says = (
         f"One row per weapon class: its weapons are put into the same {swaps.f.shape[1]} builds, against ordinary "
         "weapons in each of them."
     )
-    return Table("class_swaps", says, Evidence.INTERVENTIONAL, rows, CLASS_SWAP_COLUMNS)
-
-
-def classes_beyond(swapped: pd.DataFrame, level: float) -> list[str]:
-    """Return the classes that move the feature, by their swap effect and by the permutation of classes over weapons."""
-    return [str(name) for name in swapped.loc[swapped["beyond"] & (swapped["p_kit_adj"] <= level), "kind"]]
+    return Table("class_swaps", says, Evidence.INTERVENTIONAL, frame, CLASS_SWAP_COLUMNS)
 
 
 def dominant(stats: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +104,6 @@ CLASS_SWAP_COLUMNS = {
     **GROUP_SWAP_COLUMNS,
     "n_weapons": "weapons of the class, each swapped into every context",
     "p_kit": "classes permuted over the weapons: is it the class, or would any weapons so grouped differ as much?",
-    "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
     "standing": f"what may be said of the effect: {STANDINGS}",
 }
 """What the columns of swapped classes mean."""

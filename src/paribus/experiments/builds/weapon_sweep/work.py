@@ -20,13 +20,19 @@ from paribus.experiments.builds._effects import (
 )
 from paribus.experiments.builds._standing import STANDINGS
 from paribus.experiments.builds._weapon_contrast import draw_contrast, standing_out, used_and_swapped
-from paribus.experiments.builds._weapon_groups import GROUP_COLUMNS, WeaponGroups, group_effects, group_table
+from paribus.experiments.builds._weapon_groups import (
+    GROUP_COLUMNS,
+    GROUP_SWAP_COLUMNS,
+    WeaponGroups,
+    group_effects,
+    group_table,
+    groups_beyond,
+)
 from paribus.experiments.builds._weapon_stats import WEAPON_COLUMNS, weapon_labels, weapon_means, weapon_table
 from paribus.experiments.builds._weapon_swaps import Swaps, against, observed_part, skipped, swap_weapons
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.weapon_sweep.classes import (
     class_swaps,
-    classes_beyond,
     dominant,
     dominant_classes,
     warnings_of,
@@ -81,7 +87,7 @@ def run(experiment: WeaponSweep, setup: BuildSetup, recorder: Recorder) -> Aggre
         recorder.warn(line)
     named = {
         "dominant_classes": dominant_classes(stats, classes.frame),
-        "classes_beyond": classes_beyond(swapped.frame, 1 - setup.stats.confidence),
+        "classes_beyond": groups_beyond(swapped.frame, "kind", 1 - setup.stats.confidence),
     }
     return sum_up(experiment, setup, recorder, stats, frame, swaps, named)
 
@@ -121,14 +127,8 @@ def class_table(experiment: WeaponSweep, setup: BuildSetup, swaps: Swaps) -> Tab
     groups = WeaponGroups.read(setup, "kind")
     means, n = weapon_means(setup, experiment.min_examples)
     frame = group_table(setup, groups, means, n, "class_stats")
-    swapped = dict(
-        zip(
-            (groups.names[code] for code in groups.present()),
-            row_means(group_effects(groups, swaps.effects())),
-            strict=True,
-        )
-    )
-    frame["swap_effect"] = [swapped[name] for name in frame["kind"]]
+    swapped = pd.Series(row_means(group_effects(groups, swaps.effects())), groups.labels)
+    frame["swap_effect"] = frame["kind"].map(swapped)
     meanings = {**GROUP_COLUMNS, "swap_effect": "interventional: mean swap effect of the class's weapons"}
     says = (
         "One row per weapon class: its weapons' observed means against all other weapons'; correlations, the unit "
@@ -210,7 +210,7 @@ _COLUMNS = {
     "mean_delta": "mean difference of f to the mean over the ordinary weapons in the same build",
     "reference": "whether it is one of the ordinary weapons: of middle mean activation in the other half of the source "
     "builds; such a one is compared with the others",
-    "beyond": "whether p_adj and the simultaneous interval put it beyond min_effect sd of the feature",
+    "beyond": GROUP_SWAP_COLUMNS["beyond"],
     "standing": f"what may be said of the effect: {STANDINGS}",
     "delta_to_rest": "mean difference to all other weapons in the same build, weighted by how often each is used",
     "observational_delta": "difference of the contexts that hold the weapon to those that hold others (weapon_stats)",

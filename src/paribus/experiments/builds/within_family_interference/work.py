@@ -112,10 +112,9 @@ def run(experiment: WithinFamilyInterference, setup: BuildSetup, recorder: Recor
     looks = {"xlabel": "token taken away (AP)", "ylabel": "", "diverging": True}
     recorder.figure(drawn.titled("Taking a lower token away while a higher one stays", says, **looks))
     found = frame[beyond_least(setup, frame)]
-    effects = frame["mean_delta"].dropna()
     largest = largest_size(recorder, "max_effect", frame)
     return Aggregates(
-        **summed(setup, effects),
+        **summed(setup, frame["mean_delta"]),
         n_conditions=int((frame["n"] > 0).sum()),
         custom={
             "interference_detected": bool(len(found)),
