@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from paribus.errors import ConfigError, DataError
 from paribus.subjects.builds.contexts import removal_probabilities, remove_some
 from paribus.subjects.builds.edits import Edits
-from paribus.subjects.builds.generated import GENERATOR_VERSION, BuildsGenerated
+from paribus.subjects.builds.families import BY_SHORT
+from paribus.subjects.builds.generated import ARCHETYPES, GENERATOR_VERSION, BuildsGenerated
 from paribus.subjects.builds.legality import legal
 from paribus.subjects.builds.statink import PLAYERS, BuildsStatink
 from paribus.subjects.builds.tokenized import BuildsTokenized
@@ -52,6 +53,10 @@ def test_partial_builds_are_subsets_of_at_least_one_token_less(words, seed):
 
 
 # Generated ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_ability_of_an_archetype_is_a_family():
+    assert {short for archetype in ARCHETYPES for short in (*archetype.stacks, *archetype.wears)} <= set(BY_SHORT)
 
 
 def test_generated_builds_are_legal_seeded_and_clustered():

@@ -18,6 +18,8 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 
 EMPTY_SET = "empty_set"
 """Under this name, states left without any token are counted."""
+ON_STATES = ("one_rung_per_family", "valid_gear_combinations", "max_ap_budget", "avoid_ood_token_combinations")
+"""The constraints that a state can break, in the order in which they are looked at."""
 MAX_AP = 57
 MAX_AP_DOUBLED = 66
 
@@ -66,7 +68,8 @@ class Constraints:
         inside = states.reshape(-1) if states.ok.all() else states[states.ok]
         first, place = unique_rows(np.ascontiguousarray(inside.codes).view(np.int64))
         distinct = inside.codes[first]
-        for name, level in self._levels().items():
+        for name in ON_STATES:
+            level = getattr(self.spec, name)
             if level == "off":
                 continue
             broken = np.zeros(states.shape, bool)
@@ -85,10 +88,6 @@ class Constraints:
                 warnings.append(f"constraint {name} is broken by some edited states, which were left out")
             ok &= ~broken
         return Enforced(replace(states, ok=ok, checked=True), violations, tuple(warnings))
-
-    def _levels(self) -> dict[str, str]:
-        names = ("one_rung_per_family", "valid_gear_combinations", "max_ap_budget", "avoid_ood_token_combinations")
-        return {name: getattr(self.spec, name) for name in names}
 
     def _holds(self, name: str, codes: Codes) -> Bools:
         if name == "valid_gear_combinations":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from paribus import seeds
 from paribus.arrays import Floats, Ints
 from paribus.spec import field
 from paribus.subjects.builds.contexts import BuildsData, Corpus, corpus_of
-from paribus.subjects.builds.families import BY_SHORT, DOUBLER, FAMILIES, MAIN_ONLY, PIECES, STACKING
+from paribus.subjects.builds.families import DOUBLER, MAIN_ONLY, PIECES, STACKING
 from paribus.subjects.builds.states import MAIN_ONLY_COLUMN, N_COLUMNS, N_STACKING, WEAPON_COLUMN, Codes
 from paribus.subjects.builds.tokens import closed_mask
 from paribus.subjects.builds.vocabulary import Vocabulary
@@ -207,12 +208,8 @@ def _wear(archetype: Ints, weapon: Ints, vocabulary: Vocabulary, spread: float, 
 
 def _mask_table(vocabulary: Vocabulary, slot: int) -> npt.NDArray[np.uint16]:
     """Closed token mask of a family for every AP up to 99."""
-    table = np.zeros(100, np.uint16)
-    for ap in range(100):
-        reached = [i for i, rung in enumerate(vocabulary.rungs) if rung <= ap]
-        if reached:
-            table[ap] = closed_mask(vocabulary, STACKING[slot], reached[-1])
-    return table
+    places = [bisect_right(vocabulary.rungs, ap) - 1 for ap in range(100)]
+    return np.array([closed_mask(vocabulary, STACKING[slot], place) for place in places], np.uint16)
 
 
 def _tables(vocabulary: Vocabulary) -> tuple[Floats, Floats]:
@@ -235,13 +232,3 @@ def _pick(p: Floats, rng: np.random.Generator) -> Ints:
     edges = np.cumsum(p, axis=1)
     drawn = rng.random((len(p), 1)) * edges[:, -1:]
     return np.asarray(np.minimum((edges <= drawn).sum(1), p.shape[1] - 1), np.int64)
-
-
-def _check_names() -> None:
-    """Every abbreviation in the archetypes is a family; called once at import, so that a typo cannot pass."""
-    for archetype in ARCHETYPES:
-        for short in (*archetype.stacks, *archetype.wears):
-            assert BY_SHORT[short] in FAMILIES
-
-
-_check_names()

@@ -57,11 +57,9 @@ def legal(codes: Codes, vocabulary: Vocabulary) -> Bools:
     doubled = (flat[:, MAIN_ONLY_COLUMN] >> DOUBLER.slot & 1).astype(bool)
     places = capstones(flat)
     units = _unit_table(vocabulary.rungs)
-    plain = ~doubled
-    if plain.any():
-        result[plain] &= _least_subs_array(places[plain], mains[plain], units) <= N_SUBS
-    if doubled.any():
-        result[doubled] &= _least_singles_array(places[doubled], mains[doubled], units) <= N_SUBS - N_DOUBLE_SUBS
+    for rows, n_doubles in ((~doubled, 0), (doubled, N_DOUBLE_SUBS)):
+        if rows.any():
+            result[rows] &= _least_singles(places[rows], mains[rows], units, n_doubles) <= N_SUBS - n_doubles
     return result.reshape(shape)
 
 
@@ -72,37 +70,24 @@ def _unit_table(rungs: tuple[int, ...]) -> npt.NDArray[np.int8]:
     return np.array(table, np.int8)
 
 
-def _least_subs_array(
-    places: npt.NDArray[np.int8], mains: npt.NDArray[np.int8], units: npt.NDArray[np.int8]
+def _least_singles(
+    places: npt.NDArray[np.int8], mains: npt.NDArray[np.int8], units: npt.NDArray[np.int8], n_doubles: int
 ) -> npt.NDArray[np.int8]:
-    """Fewest subs per row by dynamic programming over the families: ``best[m]`` uses at most ``m`` mains."""
-    best = [np.zeros(len(places), np.int8) for _ in range(N_MAINS + 1)]
+    """Fewest single subs per row, beside ``n_doubles`` double ones, by dynamic programming over the families.
+
+    ``best[m][d]`` uses at most ``m`` mains and ``d`` doubles.
+    """
+    doubles = range(n_doubles + 1)
+    best = [[np.zeros(len(places), np.int8) for _ in doubles] for _ in range(N_MAINS + 1)]
     for slot in range(places.shape[1]):
         present = np.flatnonzero(places[:, slot] >= 0)
         if not len(present):
             continue
-        need = units[places[present, slot]]
-        old = [b[present] for b in best]
-        for m in range(N_MAINS + 1):
-            choices = [old[m - k] + need[:, k] for k in range(m + 1)]
-            best[m][present] = np.minimum(np.minimum.reduce(choices), 100)
-    return np.choose(mains.astype(np.intp), best)
-
-
-def _least_singles_array(
-    places: npt.NDArray[np.int8], mains: npt.NDArray[np.int8], units: npt.NDArray[np.int8]
-) -> npt.NDArray[np.int8]:
-    """The same with three double subs: ``best[m][d]`` singles with at most ``m`` mains and ``d`` doubles."""
-    best = [[np.zeros(len(places), np.int8) for _ in range(N_DOUBLE_SUBS + 1)] for _ in range(N_MAINS + 1)]
-    for slot in range(places.shape[1]):
-        present = np.flatnonzero(places[:, slot] >= 0)
-        if not len(present):
-            continue
-        need = units[places[present, slot]]
-        left = [[np.maximum(0, need[:, k] - 2 * d) for d in range(N_DOUBLE_SUBS + 1)] for k in range(N_MAINS + 1)]
+        need = units[places[present, slot]].T
+        left = [[np.maximum(0, of_mains - 2 * d) if d else of_mains for d in doubles] for of_mains in need]
         old = [[b[present] for b in row] for row in best]
         for m in range(N_MAINS + 1):
-            for d in range(N_DOUBLE_SUBS + 1):
+            for d in doubles:
                 choices = [old[m - k][d - e] + left[k][e] for k in range(m + 1) for e in range(d + 1)]
                 best[m][d][present] = np.minimum(np.minimum.reduce(choices), 100)
-    return np.choose(mains.astype(np.intp), [row[N_DOUBLE_SUBS] for row in best])
+    return np.choose(mains.astype(np.intp), [row[n_doubles] for row in best])

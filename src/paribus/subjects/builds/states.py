@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,13 +125,7 @@ def stack(states: Sequence[States]) -> States:
     """
     if not states:
         raise ConfigError("nothing to stack: no levels")
-    return States(
-        np.stack([s.codes for s in states]),
-        np.stack([s.source for s in states]),
-        np.stack([s.ok for s in states]),
-        np.stack([s.clash for s in states]),
-        all(s.checked for s in states),
-    )
+    return _joined(np.stack, states)
 
 
 def concatenate(states: Sequence[States]) -> States:
@@ -145,10 +139,11 @@ def concatenate(states: Sequence[States]) -> States:
         >>> concatenate([states, states]).shape
         (2,)
     """
-    return States(
-        np.concatenate([s.codes for s in states]),
-        np.concatenate([s.source for s in states]),
-        np.concatenate([s.ok for s in states]),
-        np.concatenate([s.clash for s in states]),
-        all(s.checked for s in states),
+    return _joined(np.concatenate, states)
+
+
+def _joined(join: Callable[[list[Any]], Any], states: Sequence[States]) -> States:
+    codes, source, ok, clash = (
+        join([getattr(one, name) for one in states]) for name in ("codes", "source", "ok", "clash")
     )
+    return States(codes, source, ok, clash, all(one.checked for one in states))

@@ -100,16 +100,9 @@ class BuildsStatink(BuildsData, kind="data/builds_statink"):
         weapons = weapons or self.weapons()
         rows = Rows(f"builds_statink {self.path}")
         unknown: Counter[str] = Counter()
-        chunks: list[Codes] = []
-        held: list[Codes] = []
-        for codes in islice(self._builds(rows, unknown, vocabulary, weapons), self.max_builds):
-            held.append(codes)
-            if len(held) == CHUNK:
-                chunks.append(np.stack(held))
-                held = []
+        builds = islice(self._builds(rows, unknown, vocabulary, weapons), self.max_builds)
+        chunks = [np.stack(some) for some in iter(lambda: list(islice(builds, CHUNK)), [])]
         bad = rows.finish()
-        if held:
-            chunks.append(np.stack(held))
         if not chunks:
             raise DataError(f"builds_statink: {self.path} holds no build with known abilities ({rows.n} rows)")
         corpus = corpus_of(

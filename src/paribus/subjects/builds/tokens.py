@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from paribus.subjects.builds.vocabulary import Vocabulary
 
 
 def closed_mask(vocabulary: Vocabulary, family: Family, rung: int) -> int:
-    """Return the bit mask of all tokens of a stacking family up to the rung at place ``rung``."""
+    """Return the bit mask of all tokens of a stacking family up to the rung at place ``rung`` (-1: none)."""
     there = vocabulary.stacking_ids[family.slot] >= 0
     return sum(1 << i for i in range(rung + 1) if there[i])
 
@@ -37,9 +38,7 @@ def encode_build(points: Mapping[str, float | bool], vocabulary: Vocabulary, wea
             if ap and vocabulary.has(family):
                 codes[MAIN_ONLY_COLUMN] |= np.uint16(1 << family.slot)
             continue
-        reached = [i for i, rung in enumerate(vocabulary.rungs) if rung <= float(ap) + 1e-6]
-        if reached:
-            codes[family.slot] = closed_mask(vocabulary, family, reached[-1])
+        codes[family.slot] = closed_mask(vocabulary, family, bisect_right(vocabulary.rungs, float(ap) + 1e-6) - 1)
     return codes
 
 
