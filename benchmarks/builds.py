@@ -152,7 +152,7 @@ def cores(n: int = 100, units: int = 12) -> None:
         row[rng.choice(len(STACKING), units, replace=False)] = 1
         row[-1] = rng.integers(setup.weapons.size)
     twelve = replace(setup.corpus, contexts=Contexts(codes, np.arange(len(codes))))
-    often = setup.moments.rows[int(np.argmax(setup.moments.firing_rate))]
+    often = setup.instrument.moments.rows[int(np.argmax(setup.instrument.moments.firing_rate))]
     other = replace(setup, corpus=twelve, feature=Latent(id=int(often)))
     results: list[Any] = []
     experiment = MinimalCores(top_fraction=1.0, max_contexts=n)

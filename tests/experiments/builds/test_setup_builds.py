@@ -126,13 +126,16 @@ def test_null_effects_are_those_of_the_null_features(given):
 
 def test_nulls_are_alive_matched_and_never_the_feature_itself():
     setup = planted("threshold")
-    moments, nulls = setup.moments, setup.nulls
+    moments, nulls = setup.instrument.moments, setup.nulls
     assert len(nulls.rows) == 30 and setup.reader.row not in nulls.rows
     place = {int(row): i for i, row in enumerate(moments.rows)}
     rates = np.array([moments.firing_rate[place[int(r)]] for r in nulls.rows])
     left_out = np.setdiff1d(moments.rows[moments.sd > 0], [*nulls.rows, setup.reader.row])
     other = np.array([moments.firing_rate[place[int(r)]] for r in left_out])
-    assert np.abs(rates - setup.firing_rate).max() <= np.abs(other - setup.firing_rate).min() + 1e-12
+    assert (
+        np.abs(rates - setup.instrument.moments.firing_rate[0]).max()
+        <= np.abs(other - setup.instrument.moments.firing_rate[0]).min() + 1e-12
+    )
     assert (nulls.scale > 0).all()
     assert np.array_equal(nulls.rows, planted("threshold").nulls.rows)  # seeded
 
@@ -143,7 +146,7 @@ def test_moments_are_those_of_the_unsliced_corpus():
     f, z = setup.corpus_measured.f, setup.corpus_measured.z
     assert len(f) == len(CORPUS.contexts)
     assert setup.sd == pytest.approx(f.std(), rel=1e-4) and setup.sd_z == pytest.approx(z.std(), rel=1e-4)
-    assert setup.firing_rate == pytest.approx((f > 0).mean())
+    assert setup.instrument.moments.firing_rate[0] == pytest.approx((f > 0).mean())
     np.testing.assert_array_equal(setup.observed.f, f[setup.chosen])
     assert planted("null").sd == 0.0
 

@@ -23,12 +23,14 @@ def observed_part(experiment: WeaponExperiment, setup: BuildSetup) -> BuildSetup
     """Return the setup on the contexts that show the conditioning family (at the rung, where one is given).
 
     Raises:
-        ConfigError: If the family is unknown, or no context shows it.
+        ConfigError: If the family or rung is unknown, or no context shows it.
     """
     if experiment.condition_family is None:
         return setup
     family = setup.vocabulary.family(experiment.condition_family)
     shown = setup.edits.highest_rung(setup.contexts.states(), family)
+    if experiment.condition_rung:
+        setup.vocabulary.rung_index(family, experiment.condition_rung)
     wanted = shown > 0 if experiment.condition_rung is None else shown == experiment.condition_rung
     if not wanted.any():
         at = "" if experiment.condition_rung is None else f" at {experiment.condition_rung} AP"

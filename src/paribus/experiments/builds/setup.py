@@ -20,7 +20,7 @@ from paribus.features.reader import Reader
 from paribus.measure.design import Design
 from paribus.measure.distinct import distinct
 from paribus.measure.executor import Executor
-from paribus.measure.nulls import Contrasts, Moments, NullFeatures
+from paribus.measure.nulls import Contrasts, NullFeatures
 from paribus.measure.stream import Measured, Stream
 from paribus.results.words import counted
 from paribus.stats.intervals import AT_LEAST_0, SHARE, Bounds
@@ -324,11 +324,6 @@ class BuildSetup(Setup):
         return Activations(whole.f[self.chosen], whole.z[self.chosen])
 
     @property
-    def moments(self) -> Moments:
-        """Moments of the feature (first) and of candidates for its nulls, over a sample of the unsliced corpus."""
-        return self.instrument.moments
-
-    @property
     def nulls(self) -> NullFeatures:
         """Up to ``stats.n_null`` features of the same kind, nearest in firing rate."""
         return self.instrument.nulls
@@ -336,12 +331,12 @@ class BuildSetup(Setup):
     @property
     def sd(self) -> float:
         """Sd of the activation over the unsliced corpus, zeros included; 0 for a constant feature."""
-        return float(self.moments.sd[0])
+        return float(self.instrument.moments.sd[0])
 
     @property
     def sd_z(self) -> float:
         """Sd of the pre-activation over the unsliced corpus."""
-        return float(self.moments.sd_z[0])
+        return float(self.instrument.moments.sd_z[0])
 
     @property
     def activation_bounds(self) -> Bounds | None:
@@ -350,11 +345,6 @@ class BuildSetup(Setup):
         if isinstance(columns, Latents):
             return AT_LEAST_0
         return SHARE if isinstance(columns, Logits) and columns.probability else None
-
-    @property
-    def firing_rate(self) -> float:
-        """P(f > 0) over the unsliced corpus."""
-        return float(self.moments.firing_rate[0])
 
     def floor_rate(self) -> float:
         """Return the share of (sliced) contexts whose activation lies below 0.1 sd."""

@@ -181,8 +181,6 @@ def shown(value: Any) -> str:
 
 
 def _identifier(value: Any) -> str:
-    if value is None:
-        raise ConfigError("id: a value is needed")
     if not isinstance(value, str) or not _ID.fullmatch(value) or ".." in value:
         raise ConfigError(
             f"id: names a file, so it must be up to 100 letters, digits, '-', '_' and single '.', got {shown(value)}"
@@ -191,8 +189,6 @@ def _identifier(value: Any) -> str:
 
 
 def _feature(value: Any) -> int:
-    if value is None:
-        raise ConfigError("feature_id: a value is needed")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_FEATURE:
