@@ -24,7 +24,7 @@ def high_group(f: Floats, quantile: float) -> Bools:
     """Return which contexts lie in the top ``1 - quantile`` of the activation ``[n]``.
 
     Ties with the quantile belong to the group, unless it is the smallest value there is: a feature that is silent
-    nearly everywhere is high where it is active at all. Nothing is high in a constant feature.
+    nearly everywhere is high where it is active at all. Nothing is high in a constant feature, and never everything.
     """
     cut = float(np.quantile(f, quantile))
     return np.asarray(f >= cut if cut > f.min() else f > cut)

@@ -61,8 +61,7 @@ def tested_rows(
     table_z = effect_rows(setup, recorder, found.z.rows(rows), f"{stream}/z", labels=labels)
     out = table[["mean_delta", *KEPT, *NULLS]].rename(columns={"mean_delta": names[0]})
     out.insert(1, names[1], table_z["mean_delta"])
-    for name in TESTED_COLUMNS:
-        out[f"{name}_z"] = table_z[name]
+    out = out.join(table_z[list(TESTED_COLUMNS)].add_suffix("_z"))
     in_f = established(table, level=alpha, margin=RESOLUTION * setup.sd)
     in_z = established(table_z, level=alpha, margin=RESOLUTION * setup.sd_z)
     return out, in_f, in_z, table

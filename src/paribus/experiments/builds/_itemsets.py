@@ -105,9 +105,9 @@ def presence_of(sets: Sequence[GearSet], edits: Edits, states: States) -> Bools:
 def associations(present: Bools, high: Bools, clusters: Ints, spec: StatsSpec) -> pd.DataFrame:
     """Return support, lift and odds ratio of every column, some columns at a time so that memory stays bounded.
 
-    Where nothing is high, or everything, no column can be associated: lift and odds ratio are exactly 1.
+    Where nothing is high no column can be associated: lift and odds ratio are exactly 1.
     """
-    if high.any() and not high.all():
+    if high.any():
         held = present.sum(0)
         family = int(((held > 0) & (held < len(present))).sum())
         parts = [

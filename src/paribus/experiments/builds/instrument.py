@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from paribus import seeds
 from paribus.arrays import Floats, Ints
 from paribus.errors import ConfigError
+from paribus.experiments.base import Setup
 from paribus.features.readable import Readable
 from paribus.features.reader import Feature, Reader
 from paribus.measure.design import Design
@@ -48,7 +48,7 @@ class Activations:
     report: EngineReport = EngineReport()
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False)
 class Instrument:
     """A feature, its model and its corpus; what is measured of the whole corpus is measured once.
 
@@ -57,22 +57,14 @@ class Instrument:
         model: The set model, with its autoencoder.
         feature: Spec of the feature (``reader(network, generator)``); None where the model alone is measured.
         constraint_spec: What edited states must satisfy.
-        seed: The run's seed.
-        n_null: The most null features.
-        device: Torch device.
-        dtype: Number format of forward passes.
-        batch_limit: The most states in one forward pass.
+        setup: Gives seed, settings of the statistics and of forward passes.
     """
 
     corpus: Corpus
     model: SetModel
     feature: Any
     constraint_spec: ConstraintsSpec
-    seed: int
-    n_null: int
-    device: str
-    dtype: str
-    batch_limit: int
+    setup: Setup
 
     @cached_property
     def edits(self) -> Edits:
@@ -92,9 +84,9 @@ class Instrument:
         return Executor(
             self.model.network,
             self.subject(self.corpus.contexts),
-            device=self.device,
-            dtype=self.dtype,
-            batch_limit=self.batch_limit,
+            device=self.setup.device,
+            dtype=self.setup.dtype,
+            batch_limit=self.setup.batch_limit,
         )
 
     def subject(self, contexts: Contexts) -> BuildSubject:
@@ -123,7 +115,7 @@ class Instrument:
             raise ConfigError("no feature chosen; say for instance feature=latent feature.id=0")
         if not isinstance(self.feature, Feature):
             raise ConfigError("feature: its _target_ must be a Spec with a reader(network, generator) method")
-        return self.feature.reader(self.network, seeds.torch_rng(self.seed, "feature"))
+        return self.feature.reader(self.network, self.setup.torch_rng("feature"))
 
     @property
     def place(self) -> str:
@@ -179,12 +171,12 @@ class Instrument:
         """The moments, and f and z of the feature on the sample ``[2, n]``: the whole corpus where it is small."""
         columns: Ints = np.arange(len(self.corpus.contexts))
         if len(columns) > REFERENCE_CONTEXTS:
-            sample = seeds.rng(self.seed, "reference").choice(len(columns), REFERENCE_CONTEXTS, replace=False)
+            sample = self.setup.rng("reference").choice(len(columns), REFERENCE_CONTEXTS, replace=False)
             columns = np.sort(sample)
         size, own = self.reader.columns.size, self.reader.row
         others = np.setdiff1d(np.arange(size), [own])
         if len(others) > NULL_CANDIDATES:
-            rng = seeds.rng(self.seed, "null_candidates")
+            rng = self.setup.rng("null_candidates")
             others = np.sort(rng.choice(others, NULL_CANDIDATES, replace=False))
         rows = np.concatenate([[own], others]).astype(np.int64)
         cells = self.executor.subject.cells(columns)
@@ -192,5 +184,5 @@ class Instrument:
 
     @cached_property
     def nulls(self) -> NullFeatures:
-        """Up to ``n_null`` features of the same kind, nearest in firing rate."""
-        return matched(self.moments, self.reader.row, self.n_null, seeds.rng(self.seed, "null_features"))
+        """Up to ``stats.n_null`` features of the same kind, nearest in firing rate."""
+        return matched(self.moments, self.reader.row, self.setup.stats.n_null, self.setup.rng("null_features"))

@@ -76,17 +76,7 @@ class BuildSetup(Setup):
 
     def __post_init__(self) -> None:
         """Make the instrument; nothing is measured yet."""
-        self.instrument = Instrument(
-            corpus=self.corpus,
-            model=self.model,
-            feature=self.feature,
-            constraint_spec=self.constraint_spec,
-            seed=self.seed,
-            n_null=self.stats.n_null,
-            device=self.device,
-            dtype=self.dtype,
-            batch_limit=self.batch_limit,
-        )
+        self.instrument = Instrument(self.corpus, self.model, self.feature, self.constraint_spec, self)
 
     @property
     def subject_name(self) -> str:

@@ -154,8 +154,7 @@ def ability_effects(
     alone[::2][displaced] = np.nan
     own = effect_rows(setup, recorder, alone, "binary_effects_alone", labels=labels)
     table["own_delta"] = own["mean_delta"]
-    for name in TESTED_COLUMNS:
-        table[f"own_{name}"] = own[name]
+    table = table.join(own[list(TESTED_COLUMNS)].add_prefix("own_"))
     table.insert(0, "ability", names)
     table.insert(1, "direction", directions)
     table.insert(2, "mean_activation", row_means(f[1:]))

@@ -156,8 +156,7 @@ def cells(
     kept = [*TESTED_COLUMNS, "null_low", "null_high", "null_percentile"]
     table = table.rename(columns=renamed)[[*renamed.values(), *kept]]
     table["interaction_z"] = table_z["mean_delta"]
-    for name in TESTED_COLUMNS:
-        table[f"{name}_z"] = table_z[name]
+    table = table.join(table_z[list(TESTED_COLUMNS)].add_suffix("_z"))
     table.index = pd.Index([i * len(ys) + j for i, j in crossed])
     frame = pd.DataFrame(
         {

@@ -134,7 +134,7 @@ def tested(
     frame = associations(present, high, setup.cluster, setup.stats)
     frame.insert(0, "itemset", [each.label for each in sets])
     frame.insert(1, "size", [len(each.levels) for each in sets])
-    if high.any() and not high.all():
+    if high.any():
         found = enrichment(
             present,
             high,

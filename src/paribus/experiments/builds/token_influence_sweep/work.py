@@ -53,7 +53,7 @@ def effect_vector(experiment: TokenInfluenceSweep, setup: BuildSetup) -> EffectV
     units = units_of(experiment, setup)
     high = high_group(setup.observed.f, experiment.high_quantile)
     odds = np.full(len(units), np.nan)
-    if high.any() and not high.all():
+    if high.any():
         held = held_matrix(setup, units, setup.contexts.states())
         odds = association_table(held, high, setup.cluster, spec=setup.stats)["odds_ratio"].to_numpy()
     return EffectVector(tuple(unit.name for unit in units), np.log(odds))
@@ -63,7 +63,8 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     """Count, then set every unit, and hold the two against each other."""
     setup.describe(recorder)
     units = units_of(experiment, setup)
-    observed = observed_influence(experiment, setup, recorder, units)
+    high = high_group(setup.observed.f, experiment.high_quantile)
+    observed = observed_influence(experiment, setup, recorder, units, high)
     n, families = experiment.influence_contexts, experiment.unit == "family"
     influence, rungs = presence_standings(setup, recorder, experiment, units, n, "influence", at_every_rung=families)
     influence.insert(1, "family", [unit.family.name for unit in units])
@@ -78,24 +79,22 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
     says = f"One row per {experiment.unit}: each context with it minus the same context without it."
     recorder.table(Table("influence", says, Evidence.INTERVENTIONAL, influence, _INFLUENCE))
     moves = beyond_least(setup, influence)
-    observed["causal_delta"] = influence["mean_delta"].to_numpy()
-    for name in TESTED_COLUMNS:
-        observed[f"causal_{name}"] = influence[name].to_numpy()
+    observed["causal_delta"] = influence["mean_delta"]
+    observed = observed.join(influence[list(TESTED_COLUMNS)].add_prefix("causal_"))
     observed["moves_feature"] = moves
-    observed["causal_standing"] = influence["standing"].to_numpy()
+    observed["causal_standing"] = influence["standing"]
     tables(experiment, recorder, observed)
     draw(experiment, recorder)
     driving = influence[moves].sort_values("mean_delta", key=abs, ascending=False)
-    along = influence[observed["role"].ne("none").to_numpy()]
-    only = along[along["standing"] == ABSENT]
-    seen = influence["mean_delta"].ne(0) | observed["role"].ne("none").to_numpy()
-    open_ = influence[influence["standing"].isin([UNDECIDED, UNMEASURED]) & seen]
+    along = observed["role"].ne("none")
+    only = influence[along & (influence["standing"] == ABSENT)]
+    open_ = influence[influence["standing"].isin([UNDECIDED, UNMEASURED]) & (along | influence["mean_delta"].ne(0))]
     largest_size(recorder, "max_effect", influence)
     return Aggregates(
         **summed(setup, influence["mean_delta"]),
         n_conditions=len(units),
         custom={
-            "n_high": int(observed.attrs["n_high"]),
+            "n_high": int(high.sum()),
             "drivers": list(driving.loc[driving["mean_delta"] > 0, "token"])[:20],
             "inhibitors": list(driving.loc[driving["mean_delta"] < 0, "token"])[:20],
             "moves_little": list(influence.loc[influence["standing"].isin([WITHIN, NONZERO]), "token"])[:20],
@@ -117,34 +116,30 @@ def elsewhere(experiment: TokenInfluenceSweep, influence: pd.DataFrame, moves: B
 
 
 def observed_influence(
-    experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder, units: list[Unit]
+    experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder, units: list[Unit], high: Bools
 ) -> pd.DataFrame:
     """Return the log-odds of presence in the high group, with interval, p and the role that follows."""
-    f = setup.observed.f
-    high = high_group(f, experiment.high_quantile)
     frame = pd.DataFrame({"token": [u.name for u in units], "family": [u.family.name for u in units]})
-    if not high.any() or high.all():
+    if not high.any():
         recorder.warn("the activation does not vary over the contexts: nothing can be high, log-odds are left out")
         frame[[*_COUNTED, "log_odds", *_LOG_ODDS_ENDS, "p", "p_adj"]] = np.nan
         frame[["log_odds_method", "p_method"]] = ONE_GROUP
         frame["role"] = "none"
-        frame.attrs["n_high"] = 0
         return frame
     held = held_matrix(setup, units, setup.contexts.states())
     odds = association_table(held, high, setup.cluster, spec=setup.stats)
     test = enrichment(held, high, setup.cluster, rng=setup.rng("enrichment"), n_permutations=setup.stats.n_permutations)
     frame = frame.join(odds[_COUNTED])
-    enough = (odds["n_present"] >= experiment.min_count) & (odds["n_present"] <= len(f) - experiment.min_count)
+    enough = (odds["n_present"] >= experiment.min_count) & (odds["n_present"] <= len(high) - experiment.min_count)
     frame["log_odds"] = np.log(odds["odds_ratio"]).where(enough)
     for name in _LOG_ODDS_ENDS:
         frame[name] = np.log(odds[name.removeprefix("log_")]).where(enough)
-    rare = odds["n_present"].clip(upper=len(f) - odds["n_present"]).map(lambda n: too_few(n, "context"))
+    rare = odds["n_present"].clip(upper=len(high) - odds["n_present"]).map(lambda n: too_few(n, "context"))
     frame["log_odds_method"] = odds["odds_method"].where(enough, rare)
     frame["p"], frame["p_method"], frame["p_adj"] = test.p, test.method, test.p_adj
     known = frame["p_adj"] <= 1 - setup.stats.confidence
     roles = [known & (frame["log_odds_adj_low"] > 0), known & (frame["log_odds_adj_high"] < 0)]
     frame["role"] = np.select(roles, ["enhancer", "suppressor"], "none")
-    frame.attrs["n_high"] = int(high.sum())
     return frame
 
 

@@ -129,7 +129,7 @@ def p_values(
     experiment: WeaponGroupAnalysis, setup: BuildSetup, recorder: Recorder, present: Bools, high: Bools, cluster: Ints
 ) -> tuple[Floats, Methods]:
     """Return p and method of each weapon, with source builds as the units."""
-    if not high.any() or high.all():
+    if not high.any():
         return np.ones(present.shape[1]), np.full(present.shape[1], EXACT, dtype=object)
     rng = setup.rng("weapon_enrichment")
     if experiment.test == "fisher":
