@@ -19,7 +19,7 @@ from paribus.experiments.builds._standing import (
 from paribus.experiments.builds.core_coverage_analysis import CoreCoverageAnalysis
 from paribus.experiments.builds.frequent_itemsets import FrequentItemsets
 from paribus.experiments.builds.token_influence_sweep import TokenInfluenceSweep
-from paribus.stats.intervals import EQUAL_UNITS
+from paribus.stats.intervals import EQUAL_UNITS, EXACT_ZERO
 
 NAN = float("nan")
 
@@ -50,7 +50,8 @@ def test_what_an_effect_is_called(standing, mean, low, high, adj_low, adj_high, 
 
 
 def test_nothing_is_absent_from_a_feature_that_does_not_vary():
-    row = {"mean_delta": 0.0, "ci_low": 0.0, "ci_high": 0.0, "p_adj": 1.0, "n": 300, "n_clusters": 300}
+    row = dict.fromkeys(("mean_delta", "ci_low", "ci_high", "ci_adj_low", "ci_adj_high"), 0.0)
+    row |= {"ci_method": EXACT_ZERO, "p_adj": 1.0, "n": 300, "n_clusters": 300}
     assert standings(pd.DataFrame([row]), margin=0.0, spread=0.0, level=0.05) == [UNDECIDED]
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
-from paribus.arrays import Bools, Ints
+from paribus.arrays import Ints
 from paribus.errors import ConfigError, nearest
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._screen import Screened, screen
@@ -86,7 +86,7 @@ def given(setup: BuildSetup, experiment: InteractionExperiment, without: Sequenc
     """
     if experiment.candidates is None:
         if setup.few:
-            to_choose_on(setup)
+            experiment.to_choose_on(setup)
         return ()
     named = tuple(parse(setup, name, experiment.rung) for name in experiment.candidates)
     _check(named, _barred(setup, experiment, without))
@@ -95,23 +95,6 @@ def given(setup: BuildSetup, experiment: InteractionExperiment, without: Sequenc
 
 def _barred(setup: BuildSetup, experiment: InteractionExperiment, without: Sequence[Family]) -> set[Family]:
     return {*without, *(family for family, _ in setup.edits.requested(experiment.stable_tokens))}
-
-
-def to_choose_on(setup: BuildSetup) -> Bools:
-    """Return which contexts candidates are chosen on ``[n]``; what is reported comes from the other source builds.
-
-    Raises:
-        ConfigError: If there are no others.
-    """
-    choosing = setup.half("candidate_halves", larger=True)
-    if choosing.all():
-        raise ConfigError("all contexts come from one source build; name the candidates: experiment.candidates=[...]")
-    return choosing
-
-
-def n_reported(experiment: InteractionExperiment, setup: BuildSetup) -> int:
-    """Return how many contexts are reported: all where candidates are named, else those they are not chosen on."""
-    return len(setup.contexts) if experiment.candidates is not None else int((~to_choose_on(setup)).sum())
 
 
 def choose(
@@ -137,7 +120,7 @@ def choose(
         return Choice(named, (), np.arange(len(setup.contexts)), 0)
     barred = _barred(setup, experiment, without)
     families = [family for family in setup.vocabulary.families() if family not in barred]
-    choosing = to_choose_on(setup)
+    choosing = experiment.to_choose_on(setup)
     rows = setup.drawn(np.flatnonzero(choosing), MOST_SCREENED, "candidate_screen")
     rest = np.flatnonzero(~choosing)
     screened = screen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from paribus.experiments.builds._effects import TESTED_COLUMNS
@@ -16,6 +15,7 @@ from paribus.experiments.builds._standing import (
     over_rungs,
     standings,
 )
+from paribus.experiments.headline import largest_row
 from paribus.results.schema import Result
 
 DRIVES, LIKE_OTHERS, CORRELATED = "drives it", "moves it, like other features", "only correlated"
@@ -129,11 +129,10 @@ def doses(sweeps: list[Result]) -> pd.DataFrame:
     rows = []
     for sweep in sweeps:
         custom, frame = sweep.aggregates.custom, sweep.tables["rung_deltas"].frame
-        if frame["mean_delta"].iloc[1:].notna().any():
-            size = frame["mean_delta"].abs().to_numpy(dtype=float)
-            known = np.isfinite(size) & (np.arange(len(size)) > 0)
-            tested = known & frame["p"].notna().to_numpy()
-            largest = frame.iloc[int(np.argmax(np.where(tested if tested.any() else known, size, -1.0)))]
+        levels = frame.iloc[1:]
+        place = largest_row(levels)
+        if place is not None:
+            largest = levels.iloc[place]
             why = [
                 f"{label}: {said.partition(' (')[0]}"
                 for label, said in zip(frame["label"], frame["untested"], strict=True)

@@ -34,8 +34,7 @@ def standings(frame: pd.DataFrame, *, margin: float, spread: float, level: float
     effect that counts.
 
     Args:
-        frame: Rows with mean_delta, ci_low, ci_high, p_adj, n and n_clusters; ci_adj_low, ci_adj_high and ci_method
-            where there are.
+        frame: Rows with mean_delta, ci_low, ci_high, ci_adj_low, ci_adj_high, ci_method, p_adj, n and n_clusters.
         margin: The least effect that counts, in units of the activation; 0 for a feature that does not vary.
         spread: Largest minus smallest activation over the contexts as observed.
         level: Level of tests and of the bound.
@@ -89,10 +88,8 @@ def interval(frame: pd.DataFrame, *, joint: bool) -> tuple[Floats, Floats]:
 
     Where every source build shows one and the same effect both ends are that effect.
     """
-    stem = "ci_adj" if joint and "ci_adj_low" in frame else "ci"
+    stem = "ci_adj" if joint else "ci"
     low, high = (frame[f"{stem}_{end}"].to_numpy(dtype=np.float64) for end in ("low", "high"))
-    if "ci_method" not in frame:
-        return low, high
     equal = (frame["ci_method"] == EQUAL_UNITS).to_numpy()
     mean = frame["mean_delta"].to_numpy(dtype=np.float64)
     return np.where(equal, mean, low), np.where(equal, mean, high)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paribus.errors import ConfigError
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.effect_vector import WithEffectVector
 from paribus.spec import field
 
 if TYPE_CHECKING:
+    from paribus.arrays import Bools
     from paribus.experiments.builds.setup import BuildSetup
 
 
@@ -37,7 +39,20 @@ class InteractionExperiment(WithEffectVector, BuildExperiment):
 
     def most_contexts(self, setup: BuildSetup) -> int:
         """Return how many contexts are reported: those that candidates are chosen on are not."""
-        return int(self.work_module().n_reported(self, setup))
+        return len(setup.contexts) - (int(self.to_choose_on(setup).sum()) if self.candidates is None else 0)
+
+    def to_choose_on(self, setup: BuildSetup) -> Bools:
+        """Return which contexts candidates are chosen on ``[n]``; what is reported comes from the other source builds.
+
+        Raises:
+            ConfigError: If there are no others.
+        """
+        choosing = setup.half("candidate_halves", larger=True)
+        if choosing.all():
+            raise ConfigError(
+                "all contexts come from one source build; name the candidates: experiment.candidates=[...]"
+            )
+        return choosing
 
     def validate(self, setup: BuildSetup) -> None:
         """Look up what is named before anything is run.

@@ -9,7 +9,6 @@ from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds._candidates import Choice, choose, given
-from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
 from paribus.experiments.builds._effects import (
     EFFECT_COLUMNS,
     PLACE,

@@ -12,7 +12,6 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _interaction_tables as tables
 from paribus.experiments.builds import _interactions as measuring
 from paribus.experiments.builds._candidates import Choice, choose, given
-from paribus.experiments.builds._candidates import n_reported as n_reported  # asked for by the experiment
 from paribus.experiments.builds._effects import base_numbers
 from paribus.experiments.builds._interaction_sums import add_up, interaction_vector
 from paribus.experiments.builds._interactions import Measuring
