@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
 from paribus.errors import DataError
 
 TOLERATED = 0.01
 SHOWN = 10
+AT_ONCE = 20_000
+"""Rows whose text is held at once."""
+
+Row = TypeVar("Row")
+
+
+def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Yield the rows some at a time."""
+    return iter(lambda: list(islice(rows, AT_ONCE)), [])
 
 
 @dataclass

@@ -90,7 +90,7 @@ class SliceSpec(Spec, kind="slice"):
             ConfigError: If a name is unknown or nothing is left.
         """
         keep = self._named(contexts, vocabulary, weapons)
-        if self.on_outcome:
+        if self.on_outcome and keep.any():
             keep &= self._active(activation(), keep)
         rows = np.flatnonzero(keep)
         if not len(rows):
@@ -115,8 +115,6 @@ class SliceSpec(Spec, kind="slice"):
 
     def _active(self, f: Floats, keep: Bools) -> Bools:
         ok = np.ones(len(f), bool)
-        if not keep.any():
-            return ok
         if self.percentile_min is not None:
             ok &= f >= np.percentile(f[keep], self.percentile_min)
         if self.percentile_max is not None:

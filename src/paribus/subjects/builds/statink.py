@@ -19,13 +19,12 @@ from paribus.errors import ConfigError, DataError
 from paribus.spec import field, path_of
 from paribus.subjects.builds.contexts import BuildsData, Corpus, corpus_of
 from paribus.subjects.builds.families import BY_NAME
-from paribus.subjects.builds.rows import Rows
+from paribus.subjects.builds.rows import Rows, chunks
 from paribus.subjects.builds.states import Codes
 from paribus.subjects.builds.tokens import encode_build
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons, read_kits
 
-CHUNK = 20_000
 PLAYERS = tuple(f"{team}{i}" for team in "AB" for i in range(1, 5))
 UPLOADER = "A1"
 FIRST_COLUMN = "# season"
@@ -101,13 +100,13 @@ class BuildsStatink(BuildsData, kind="data/builds_statink"):
         rows = Rows(f"builds_statink {self.path}")
         unknown: Counter[str] = Counter()
         builds = islice(self._builds(rows, unknown, vocabulary, weapons), self.max_builds)
-        chunks = [np.stack(some) for some in iter(lambda: list(islice(builds, CHUNK)), [])]
+        parts = [np.stack(some) for some in chunks(builds)]
         bad = rows.finish()
-        if not chunks:
+        if not parts:
             raise DataError(f"builds_statink: {self.path} holds no build with known abilities ({rows.n} rows)")
         corpus = corpus_of(
             self,
-            np.concatenate(chunks),
+            np.concatenate(parts),
             vocabulary,
             weapons,
             rng=seeds.rng(self.seed, "builds_statink"),

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,12 @@ from paribus import seeds
 from paribus.errors import ConfigError, DataError
 from paribus.spec import field, path_of
 from paribus.subjects.builds.contexts import BuildsData, Corpus, corpus_of
-from paribus.subjects.builds.rows import Rows
+from paribus.subjects.builds.rows import Rows, chunks
 from paribus.subjects.builds.states import Codes
 from paribus.subjects.builds.tokens import encode_ids
 from paribus.subjects.builds.vocabulary import Vocabulary
 from paribus.subjects.builds.weapons import Weapons
 
-CHUNK = 20_000
 COLUMNS = ("ability_tags", "weapon_id")
 
 
@@ -99,13 +99,13 @@ class BuildsTokenized(BuildsData, kind="data/builds_tokenized"):
                 f"builds_tokenized: its weapon vocabulary ({own_weapons.size}) is not the model's ({weapons.size})"
             )
         rows = Rows(str(self.file()))
-        chunks = list(self._chunks(rows, own, own_weapons))
+        parts = [_encode(some, own) for some in chunks(self._rows(rows, own, own_weapons))]
         bad = rows.finish()
-        if not chunks:
+        if not parts:
             raise DataError(f"builds_tokenized: {self.file()} holds no rows")
         return corpus_of(
             self,
-            np.concatenate(chunks),
+            np.concatenate(parts),
             own,
             own_weapons,
             rng=seeds.rng(self.seed, "builds_tokenized"),
@@ -113,8 +113,8 @@ class BuildsTokenized(BuildsData, kind="data/builds_tokenized"):
             bad_rows=bad,
         )
 
-    def _chunks(self, rows: Rows, vocabulary: Vocabulary, weapons: Weapons) -> Iterator[Codes]:
-        """Read the file in pieces, so that its text is never held whole."""
+    def _rows(self, rows: Rows, vocabulary: Vocabulary, weapons: Weapons) -> Iterator[tuple[list[int], int]]:
+        """Yield the ids and the weapon of each row, line by line, so that the file's text is never held whole."""
         with self.file().open(encoding="utf-8", newline="") as stream:
             reader = csv.DictReader(stream, delimiter="\t")
             missing = set(COLUMNS) - set(reader.fieldnames or ())
@@ -123,26 +123,14 @@ class BuildsTokenized(BuildsData, kind="data/builds_tokenized"):
                     f"builds_tokenized: {self.file()} lacks the column(s) {', '.join(sorted(missing))}; "
                     f"its first line reads {reader.fieldnames!r} (it must be tab-separated)"
                 )
-            ids: list[int] = []
-            lengths: list[int] = []
-            weapon: list[int] = []
-            for record in reader:
-                if self.max_rows is not None and rows.n >= self.max_rows:
-                    break
+            for record in islice(reader, self.max_rows):
                 rows.n += 1
                 try:
-                    tags, index = _parse(record, vocabulary.size, weapons.size)
+                    found = _parse(record, vocabulary.size, weapons.size)
                 except ValueError as error:
                     rows.reject(f"line {reader.line_num}", str(error))
-                    continue
-                ids += tags
-                lengths.append(len(tags))
-                weapon.append(index)
-                if len(lengths) == CHUNK:
-                    yield _encode(ids, lengths, weapon, vocabulary)
-                    ids, lengths, weapon = [], [], []
-            if lengths:
-                yield _encode(ids, lengths, weapon, vocabulary)
+                else:
+                    yield found
 
 
 def _parse(record: dict[str, str | None], n_tokens: int, n_weapons: int) -> tuple[list[int], int]:
@@ -160,6 +148,7 @@ def _parse(record: dict[str, str | None], n_tokens: int, n_weapons: int) -> tupl
     return tags, index
 
 
-def _encode(ids: list[int], lengths: list[int], weapon: list[int], vocabulary: Vocabulary) -> Codes:
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return encode_ids(np.array(ids, np.int64), offsets, np.array(weapon, np.int64), vocabulary)
+def _encode(rows: list[tuple[list[int], int]], vocabulary: Vocabulary) -> Codes:
+    tags, weapons = zip(*rows, strict=True)
+    offsets = np.cumsum([0, *map(len, tags)])
+    return encode_ids(np.array(list(chain(*tags)), np.int64), offsets, np.array(weapons, np.int64), vocabulary)

@@ -108,8 +108,12 @@ def coverage(
         )
     frame["core_share"] = held[core].mean(0) if core.any() else np.nan
     frame["tail_share"] = held[tail].mean(0) if tail.any() else np.nan
-    for name, values in _share_intervals(held, core, tail, setup, enough=bool(enough)).items():
-        frame[name] = values
+    if enough:
+        frame = frame.assign(**_share_intervals(held, core, tail, setup))
+    else:
+        names = ("core", "tail", "gap", "gap_adj")
+        frame[[f"{name}_{end}" for end in ("low", "high") for name in names]] = np.nan
+        frame[[f"{name}_method" for name in names[:3]]] = too_few(int(core.sum()), "context")
     frame["core_tail_gap"] = frame["core_share"] - frame["tail_share"]
     judged = enough and not core.all()
     odds = association_table(held, core, setup.cluster, spec=setup.stats) if judged else None
@@ -174,16 +178,9 @@ def _moves(row: pd.Series) -> bool:
 _CONFIRMED = ("confirmed_drivers", "confirmed_at_another_rung", "undecided_drivers")
 
 
-def _share_intervals(
-    held: Bools, core: Bools, tail: Bools, setup: BuildSetup, *, enough: bool
-) -> dict[str, Floats | Methods]:
+def _share_intervals(held: Bools, core: Bools, tail: Bools, setup: BuildSetup) -> dict[str, Floats | Methods]:
     """Return intervals of core share, tail share and their difference by source build, by column ``[units]``."""
     groups = {"core": core, "tail": tail}
-    if not enough:
-        nothing, why = np.full(held.shape[1], np.nan), too_few(int(core.sum()), "context")
-        names = ("core", "tail", "gap", "gap_adj")
-        ends: dict[str, Floats | Methods] = {f"{name}_{end}": nothing for end in ("low", "high") for name in names}
-        return ends | {f"{name}_method": np.full(len(nothing), why, dtype=object) for name in ("core", "tail", "gap")}
     known = held.any(0) & ~held.all(0)
     spec, clusters = setup.stats, setup.cluster
     wide = dataclasses.replace(spec, confidence=together(spec.confidence, int(known.sum())))
