@@ -152,37 +152,6 @@ def presence_effects(
     return frame
 
 
-def rung_effects(
-    setup: BuildSetup,
-    recorder: Recorder,
-    experiment: BuildExperiment,
-    units: Sequence[Unit],
-    n_contexts: int,
-    stream: str,
-) -> pd.DataFrame:
-    """Return the effect of the families of ``units`` at every rung against their absence, in the same contexts.
-
-    A family that is set to the rung builds usually show of it can do nothing there and much at a higher one.
-
-    Returns:
-        The columns of :func:`presence_effects` with ``family``, ``rung`` and ``standing``; one row per stacking family
-        and rung.
-    """
-    rungs = [
-        Unit(f"{unit.family.name} at {ap} AP", unit.family, ap, 0)
-        for unit in units
-        if not unit.family.main_only
-        for ap in setup.edits.levels(unit.family)
-    ]
-    frame = presence_effects(
-        setup, recorder, experiment, rungs, n_contexts, f"{stream}_rungs", sample=f"{stream}_sample"
-    )
-    frame.insert(0, "family", [unit.family.name for unit in rungs])
-    frame.insert(1, "rung", [unit.with_ap for unit in rungs])
-    frame["standing"] = standings_of(setup, frame)
-    return frame
-
-
 def presence_standings(
     setup: BuildSetup,
     recorder: Recorder,
@@ -195,6 +164,8 @@ def presence_standings(
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Return the effects of units with what may be said of each, and those of its family at every rung if asked.
 
+    A family that is set to the rung builds usually show of it can do nothing there and much at a higher one.
+
     Args:
         setup: What to measure on.
         recorder: Gets warnings, counts and progress.
@@ -203,13 +174,28 @@ def presence_standings(
         n_contexts: A seeded sample of so many contexts is used.
         stream: Name of the stream of randomness.
         at_every_rung: Whether what is found at any rung of a family counts in ``standing``; ``standing_at`` says where.
+
+    Returns:
+        The columns of :func:`presence_effects` with ``token`` and ``standing``; and, if asked, with ``family``,
+        ``rung`` and ``standing``, each stacking family at each rung against its absence in the same contexts.
     """
     frame = presence_effects(setup, recorder, experiment, units, n_contexts, stream)
     frame.insert(0, "token", [unit.name for unit in units])
     frame["standing"] = standings_of(setup, frame)
     if not at_every_rung:
         return frame, None
-    rungs = rung_effects(setup, recorder, experiment, units, n_contexts, stream)
+    every = [
+        Unit(f"{unit.family.name} at {ap} AP", unit.family, ap, 0)
+        for unit in units
+        if not unit.family.main_only
+        for ap in setup.edits.levels(unit.family)
+    ]
+    rungs = presence_effects(
+        setup, recorder, experiment, every, n_contexts, f"{stream}_rungs", sample=f"{stream}_sample"
+    )
+    rungs.insert(0, "family", [unit.family.name for unit in every])
+    rungs.insert(1, "rung", [unit.with_ap for unit in every])
+    rungs["standing"] = standings_of(setup, rungs)
     own = frame[["standing"]].assign(family=[unit.family.name for unit in units], ap=[unit.with_ap for unit in units])
     frame["standing"], frame["standing_at"] = over_rungs(own, rungs)
     return frame, rungs

@@ -135,12 +135,13 @@ def _aggregates(
     told = [(result.experiment_type, text) for result in setup.results for text in result.diagnostics.warnings]
     frame = pd.DataFrame(told, columns=["experiment_type", "warning"])
     _hand(recorder, "warnings", "What the steps warned of, one row each.", Evidence.COMPARISON, frame)
-    drive: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == DRIVES, "token"].tolist()
-    only: list[str] = [] if tokens is None else tokens.loc[tokens["verdict"] == CORRELATED, "token"].tolist()
-    open_ = None
+    found: dict[str, list[str]] = {"drivers": [], "only_correlated": [], "undecided": []}
     if tokens is not None:
+        verdict = tokens["verdict"]
         seen = tokens["mean_delta"].ne(0) | (tokens["observed_p_adj"] <= 1 - setup.stats.confidence)
-        open_ = tokens[(tokens["verdict"] == UNDECIDED) & seen]
+        found["drivers"] = tokens.loc[verdict == DRIVES, "token"].tolist()[:20]
+        found["only_correlated"] = tokens.loc[verdict == CORRELATED, "token"].tolist()[:20]
+        found["undecided"] = with_n(tokens[(verdict == UNDECIDED) & seen], "token")[:20]
     first = next(result for result in setup.results if result.experiment_type == "family_1d_sweep")
     return Aggregates(
         n_samples=first.aggregates.n_samples,
@@ -149,9 +150,7 @@ def _aggregates(
         base_activation_std=first.aggregates.base_activation_std,
         custom={
             "summary": lines,
-            "drivers": drive[:20],
-            "only_correlated": only[:20],
-            "undecided": [] if open_ is None else with_n(open_, "token")[:20],
+            **found,
             "sd": sd,
             "runs": [result.run_id for result in setup.results if result.run_id is not None],
         },

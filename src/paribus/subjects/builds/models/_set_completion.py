@@ -77,6 +77,11 @@ def check_vocabulary(state: Mapping[str, torch.Tensor], n_tokens: int, n_weapons
             )
 
 
+def plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return weights without the prefixes of wrappers in their names."""
+    return {name.removeprefix("module.").removeprefix("model."): value for name, value in state.items()}
+
+
 def fit(net: SetCompletionNet, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Load weights into the network.
 
@@ -85,8 +90,8 @@ def fit(net: SetCompletionNet, state: Mapping[str, torch.Tensor], where: str) ->
     """
     wanted = net.state_dict()
     shaped = {}
-    for name, value in state.items():
-        known = wanted.get(name.removeprefix("module.").removeprefix("model."))
+    for name, value in plain(state).items():
+        known = wanted.get(name)
         same = known is not None and known.ndim == value.ndim + 1 and known.shape[0] == 1
         shaped[name] = value.unsqueeze(0) if same else value  # inducing points without their leading axis
     try:

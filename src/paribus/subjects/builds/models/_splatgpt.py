@@ -11,7 +11,7 @@ import torch
 from paribus.errors import CheckpointError
 from paribus.models import loading
 from paribus.models.autoencoders import load_sae
-from paribus.subjects.builds.models._set_completion import check_vocabulary, fit
+from paribus.subjects.builds.models._set_completion import check_vocabulary, fit, plain
 from paribus.subjects.builds.models.nets.set_transformer import SetCompletionNet
 from paribus.subjects.builds.models.set_model import SetModel
 from paribus.subjects.builds.models.splatgpt import SplatGPT
@@ -23,7 +23,7 @@ HEAD_NAMES = ("num_heads", "n_heads", "nhead", "heads")
 def build(spec: SplatGPT, tokens: Sequence[str], specials: Sequence[str]) -> SetModel:
     """Return the model of a folder; see :meth:`paribus.subjects.builds.models.splatgpt.SplatGPT.build`."""
     where = str(spec.model_file())
-    state = _plain(loading.load_state(where))
+    state = plain(loading.load_state(where))
     check_vocabulary(state, len(tokens), len(specials), where)
     net = SetCompletionNet(**sizes(state, where), n_heads=_heads(spec, state, where))
     fit(net, state, where)
@@ -82,8 +82,3 @@ def sizes(state: Mapping[str, torch.Tensor], where: str) -> dict[str, Any]:
         "use_layer_norm": f"{first}.mab1.layer_norm1.weight" in state,
         "outer_norm": "transformer_layers.0.layer_norm1.weight" in state,
     }
-
-
-def _plain(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Take the prefixes of wrappers off."""
-    return {name.removeprefix("module.").removeprefix("model."): value for name, value in state.items()}
