@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from paribus.errors import CheckpointError, DataError, ExperimentError
-from paribus.experiments.builds.train_set_completion.loop import train_set_completion
+from paribus.experiments.builds.train_set_completion.loop import SetCompletionLoop
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionTraining
 from paribus.experiments.recording import MemoryWorkspace
 from paribus.subjects.builds.generated import BuildsGenerated
@@ -20,10 +20,10 @@ def network(seed=0):
 
 
 def train(net, workspace=None, *, settings=SETTINGS, seed=3, builds=CORPUS.builds, **options):
-    return train_set_completion(
-        net, builds, CORPUS.vocabulary, settings,
-        seed=seed, identity="data", workspace=workspace or MemoryWorkspace(), **options,
-    )  # fmt: skip
+    loop = SetCompletionLoop(
+        net, builds, CORPUS.vocabulary, settings, seed=seed, identity="data", workspace=workspace or MemoryWorkspace()
+    )
+    return loop.run(**options)
 
 
 def equal(a, b):

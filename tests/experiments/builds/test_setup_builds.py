@@ -328,4 +328,4 @@ def test_the_models_own_vocabulary_rules(tmp_path):
 def test_contexts_keep_code_and_cluster_together():
     contexts = Contexts(CORPUS.contexts.codes, CORPUS.contexts.cluster)
     part = contexts.rows(np.array([3, 1]))
-    assert part.cluster.tolist() == CORPUS.contexts.cluster[[3, 1]].tolist() and part.n_clusters <= 2
+    assert part.cluster.tolist() == CORPUS.contexts.cluster[[3, 1]].tolist()

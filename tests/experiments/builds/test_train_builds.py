@@ -58,7 +58,7 @@ def test_an_autoencoder_is_trained_and_published_with_its_model():
     found = setup(model, feature=Latent(5))
     assert float(model.require_sae().clamp) == 6.0
     rate = result.tables["features"].frame["firing_rate"].iloc[5]
-    assert np.isfinite(found.observed.f).all() and abs(found.firing_rate - rate) < 0.2
+    assert np.isfinite(found.observed.f).all() and abs(found.instrument.moments.firing_rate[0] - rate) < 0.2
 
 
 class Stop(RuntimeError):

@@ -43,11 +43,6 @@ class Contexts:
         """Weapon index of each context ``[n]``."""
         return self.codes[:, WEAPON_COLUMN]
 
-    @property
-    def n_clusters(self) -> int:
-        """Number of source builds."""
-        return len(np.unique(self.cluster))
-
     def states(self) -> States:
         """Return the contexts as states to edit, ``[n]``."""
         return States.of(self.codes, self.cluster)

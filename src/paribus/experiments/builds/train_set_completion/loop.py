@@ -43,51 +43,8 @@ class SetCompletionRun:
     resumed_from: int | None
 
 
-def train_set_completion(
-    network: nn.Module,
-    builds: Codes,
-    vocabulary: Vocabulary,
-    settings: SetCompletionTraining,
-    *,
-    seed: int,
-    identity: str,
-    workspace: CheckpointStore,
-    device: str = "cpu",
-    observe: Callable[[SetCompletionEpoch], None] = lambda _: None,
-    progress: Callable[[range], Iterable[int]] = iter,
-) -> SetCompletionRun:
-    """Train ``network`` in place on whole builds ``[n, 16]`` (each once).
-
-    Args:
-        network: The network with its starting weights.
-        builds: Distinct whole builds.
-        vocabulary: What the codes mean.
-        settings: How to train.
-        seed: Every draw is derived from it and the epoch, so a resumed training ends as an uninterrupted one.
-        identity: Of data and architecture; a kept state of another identity is refused.
-        workspace: Where the state after each epoch is kept.
-        device: Torch device.
-        observe: Is called with every epoch; after a resume first with those made before.
-        progress: Wraps the range of epochs.
-
-    Raises:
-        DataError: If there are too few builds to hold any out.
-        DivergedError: If the loss is not finite.
-        CheckpointError: If the kept state belongs to another training.
-    """
-    loop = _Loop(network, builds, vocabulary, settings, seed, f"{identity}/{settings}/{seed}", workspace, device)
-    resumed_from = loop.take_up()
-    for entry in loop.history:
-        observe(entry)
-    for epoch in progress(range(len(loop.history) + 1, settings.epochs + 1)):
-        observe(loop.run_epoch(epoch))
-    network.load_state_dict(loop.best)
-    best = min(loop.history, key=lambda entry: (entry.val_loss, entry.epoch))
-    return SetCompletionRun(tuple(loop.history), best.epoch, len(loop.train), len(loop.val), resumed_from)
-
-
-class _Loop:
-    """The moving parts of one training."""
+class SetCompletionLoop:
+    """Trains a network in place on whole builds ``[n, 16]`` (each once)."""
 
     def __init__(
         self,
@@ -95,13 +52,30 @@ class _Loop:
         builds: Codes,
         vocabulary: Vocabulary,
         settings: SetCompletionTraining,
+        *,
         seed: int,
         identity: str,
         workspace: CheckpointStore,
-        device: str,
+        device: str = "cpu",
     ) -> None:
+        """Take what is trained, on what, and how.
+
+        Args:
+            network: The network with its starting weights.
+            builds: Distinct whole builds.
+            vocabulary: What the codes mean.
+            settings: How to train.
+            seed: Every draw is derived from it and the epoch, so a resumed training ends as an uninterrupted one.
+            identity: Of data and architecture; a kept state of another identity is refused.
+            workspace: Where the state after each epoch is kept.
+            device: Torch device.
+
+        Raises:
+            DataError: If there are too few builds to hold any out.
+        """
         self.network = network.to(device)
-        self.vocabulary, self.settings, self.seed, self.identity = vocabulary, settings, seed, identity
+        self.vocabulary, self.settings, self.seed = vocabulary, settings, seed
+        self.identity = f"{identity}/{settings}/{seed}"
         self.workspace, self.device = workspace, torch.device(device)
         order = seeds.rng(seed, "split").permutation(len(builds))
         n_val = max(1, round(settings.val_share * len(builds)))
@@ -113,6 +87,30 @@ class _Loop:
         self.optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.history: list[SetCompletionEpoch] = []
         self.best: dict[str, Tensor] = cpu_state(network)
+
+    def run(
+        self,
+        observe: Callable[[SetCompletionEpoch], None] = lambda _: None,
+        progress: Callable[[range], Iterable[int]] = iter,
+    ) -> SetCompletionRun:
+        """Train, or go on with an interrupted training; the network ends with the weights of the best epoch.
+
+        Args:
+            observe: Is called with every epoch; after a resume first with those made before.
+            progress: Wraps the range of epochs.
+
+        Raises:
+            DivergedError: If the loss is not finite.
+            CheckpointError: If the kept state belongs to another training.
+        """
+        resumed_from = self.take_up()
+        for entry in self.history:
+            observe(entry)
+        for epoch in progress(range(len(self.history) + 1, self.settings.epochs + 1)):
+            observe(self.run_epoch(epoch))
+        self.network.load_state_dict(self.best)
+        best = min(self.history, key=lambda entry: (entry.val_loss, entry.epoch))
+        return SetCompletionRun(tuple(self.history), best.epoch, len(self.train), len(self.val), resumed_from)
 
     def run_epoch(self, epoch: int) -> SetCompletionEpoch:
         """Pass once over the training builds, validate, and keep the state."""

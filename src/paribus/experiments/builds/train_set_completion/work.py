@@ -8,7 +8,7 @@ from paribus.errors import DataError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _set_training as shared
 from paribus.experiments.builds.setup import BuildSetup
-from paribus.experiments.builds.train_set_completion.loop import train_set_completion
+from paribus.experiments.builds.train_set_completion.loop import SetCompletionLoop
 from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
 from paribus.experiments.history import checkpoint_table, history_figure, history_table
@@ -56,19 +56,18 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
     def hand_over() -> None:
         recorder.table(history_table([dataclasses.asdict(entry) for entry in seen], HISTORY_COLUMNS))
 
+    loop = SetCompletionLoop(
+        network,
+        setup.corpus.builds,
+        setup.vocabulary,
+        settings,
+        seed=setup.seed,
+        identity=f"{setup.corpus.digest}/{state_digest(network.state_dict())}",
+        workspace=recorder.workspace,
+        device=setup.device,
+    )
     try:
-        run = train_set_completion(
-            network,
-            setup.corpus.builds,
-            setup.vocabulary,
-            settings,
-            seed=setup.seed,
-            identity=f"{setup.corpus.digest}/{state_digest(network.state_dict())}",
-            workspace=recorder.workspace,
-            device=setup.device,
-            observe=observe,
-            progress=lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"),
-        )
+        run = loop.run(observe, lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"))
     except BaseException:
         if seen:
             hand_over()
