@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats
-from paribus.compare._features_over_models import lines_over_models, over_models
+from paribus.compare._features_over_models import lines_over_models, over_models, within_ends
 from paribus.compare._matched_features import matched_features
 from paribus.compare._seen_features import Seen, gathered, mean_of_known
 from paribus.compare.collect import select
@@ -216,7 +216,7 @@ def _lines(
 ) -> list[str]:
     lines = []
     for row in summary.to_dict("records"):
-        within = _within(row)
+        within = within_ends(row["driven_low"], row["driven_high"])
         stable = "" if math.isnan(row["stable"]) else f"; {row['stable']:.0%} of {row['n_checks']} checks passed"
         if math.isnan(row["driven"]):
             lines.append(
@@ -248,8 +248,3 @@ def _lines(
         how = "alike" if similar[i, j] > 0 else "opposed"
         lines.append(f"Most {how} are {names[i]} and {names[j]}, r = {similar[i, j]:.2f} (similarity).")
     return lines
-
-
-def _within(row: Mapping[Any, Any]) -> str:
-    low, high = row["driven_low"], row["driven_high"]
-    return f" [{low:.0%}, {high:.0%}]" if math.isfinite(low) and math.isfinite(high) else ""

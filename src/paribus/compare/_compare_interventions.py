@@ -241,9 +241,7 @@ def _primary(
         return
     says = "The tests declared before looking: each endpoint within each condition against 0, and their differences."
     recorder.table(Table("primary", says, Evidence.COMPARISON, rows, {**TESTS, **PRIMARY_COLUMNS}))
-    # a point without any interval would look certain, so rows get unadjusted ones where no adjusted one exists
-    reached = rows["ci_adj_low"].notna().any()
-    around = ends("ci_adj") if reached else dict(INTERVAL)
+    reached, around = _around(rows)
     drawn = Figure.of("forest", "primary", label="row", value="value", panel="label", unit="unit", p="p_adj", **around)
     percent = f"{100 * confidence:g} %"
     told = (
@@ -305,13 +303,18 @@ def _figures(
         )
 
 
-def _differences(tests: pd.DataFrame, confidence: float, by_endpoint: Mapping[str, str]) -> tuple[Figure, str, str]:
-    """Return the figure of the differences, its caption and the label of its axis.
+def _around(tests: pd.DataFrame) -> tuple[bool, Mapping[str, str]]:
+    """Return whether any row has an interval at the adjusted level, and the roles of the interval to draw.
 
-    Intervals are those at the adjusted level; where no row has one, each row's unadjusted interval is drawn.
+    Where none has, each row's unadjusted one is drawn: a point without any interval would look certain.
     """
-    reached = tests["ci_adj_low"].notna().any()
-    around = ends("ci_adj") if reached else dict(INTERVAL)
+    reached = bool(tests["ci_adj_low"].notna().any())
+    return reached, ends("ci_adj") if reached else INTERVAL
+
+
+def _differences(tests: pd.DataFrame, confidence: float, by_endpoint: Mapping[str, str]) -> tuple[Figure, str, str]:
+    """Return the figure of the differences, its caption and the label of its axis."""
+    reached, around = _around(tests)
     roles = {"label": "training", "value": "difference", "p": "p_adj", **by_endpoint, **around}
     drawn = Figure.of("forest", "tests", name="differences", **roles)
     if reached:

@@ -124,8 +124,7 @@ def lines_over_models(over: pd.DataFrame) -> list[str]:
         driven, profile = of.get(QUANTITIES["driven"]), of.get(QUANTITIES["profile_r"])
         if driven is None:
             continue
-        low, high = float(driven["ci_low"]), float(driven["ci_high"])
-        ends = f" [{low:.0%}, {high:.0%}]" if math.isfinite(low) else ""
+        ends = within_ends(driven["ci_low"], driven["ci_high"])
         called = f" of {condition}" if condition else ""
         text = (
             f"Over {driven['n_models']} models{called} {driven['mean']:.0%}{ends} of the features have an established "
@@ -135,3 +134,8 @@ def lines_over_models(over: pd.DataFrame) -> list[str]:
             text += f"; how many features each factor drives correlates between them by {profile['mean']:.2f}"
         lines.append(f"{text} (over_models).")
     return lines
+
+
+def within_ends(low: float, high: float) -> str:
+    """Return the interval of a share as it stands behind it; empty where there is none."""
+    return f" [{low:.0%}, {high:.0%}]" if math.isfinite(low) and math.isfinite(high) else ""

@@ -59,8 +59,8 @@ def looked_through(
     selection = select(runs, types, experiment.where)
     asked = [each for each in candidates(runs, types) if fits(each, experiment.where)]
     mine, chosen = ([each for each in some if each.experiment_type in compared] for some in (asked, selection.runs))
-    findings = honesty.look_through(mine, chosen, grouping, numbers)
     placed, absent = honesty.place(chosen, grouping)
+    findings = honesty.look_through(mine, placed, grouping, numbers)
     placed, apart = honesty.told_apart(placed, grouping)
     kind = f" of {next(iter(compared))}" if len(compared) == 1 else ""
     left_out = [f"{counted(n, 'run')}{kind} {why} left out." for why, n in sorted(absent.items())]

@@ -101,7 +101,8 @@ def model_of(run: CollectedRun) -> Hashable:
 
 def read(endpoint: Endpoint, run: CollectedRun, choice: Choice) -> Reading | Unread:
     """Return the value of an endpoint in a run, or why it has none."""
-    rows = chosen_rows(run, endpoint.table, {**endpoint.rows, **_chosen(endpoint, choice)}, endpoint.columns)
+    chosen = {column: str(getattr(choice, column)) for column in endpoint.choices}
+    rows = chosen_rows(run, endpoint.table, {**endpoint.rows, **chosen}, endpoint.columns)
     if isinstance(rows, Unread):
         return rows
     at, remark = at_epoch(rows, run, choice, endpoint.epoch)
@@ -173,7 +174,3 @@ def at_epoch(
         return Unread(why), ""
     shown = ", ".join(f"{epoch:g}" for epoch in measured)
     return Unread(f"it measured epochs {shown}, not {wanted:g}, which is {choice.at}"), ""
-
-
-def _chosen(endpoint: Endpoint, choice: Choice) -> dict[str, str]:
-    return {column: str(getattr(choice, column)) for column in endpoint.choices}

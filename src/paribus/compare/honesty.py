@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -106,24 +106,18 @@ def told_apart(placed: Sequence[Placed], grouping: Grouping) -> tuple[list[Place
 
 
 def look_through(
-    everything: Sequence[CollectedRun],
-    chosen: Sequence[CollectedRun],
-    grouping: Grouping,
-    numbers: Collection[str] = (),
+    everything: Sequence[CollectedRun], placed: Sequence[Placed], grouping: Grouping, numbers: Collection[str]
 ) -> list[Finding]:
     """Return the findings about the runs that are compared.
 
     Args:
         everything: All runs of the types that are compared which fulfil the restriction, of every status.
-        chosen: The finished ones, one per identity and of one version.
+        placed: The finished ones, one per identity and of one version, with group and replicate.
         grouping: How they are grouped.
         numbers: Names of what is compared.
     """
     found = [Finding(DUPLICATES, text) for text in _duplicates(everything)]
-    placed = place(chosen, grouping)[0]
-    kinds = list(dict.fromkeys(each.run.experiment_type for each in placed))
-    for kind in kinds:
-        mine = [each for each in placed if each.run.experiment_type == kind]
+    for kind, mine in _by(placed, lambda each: each.run.experiment_type).items():
         ended = {each.run.run_id for each in mine}
         begun = [run for run in everything if run.experiment_type == kind and run.run_id not in ended]
         unfinished = place([run for run in begun if run.status != FINISHED], grouping)[0]
@@ -209,16 +203,14 @@ def missing(mine: Sequence[Placed], expected: Collection[str] = (), unfinished: 
 
     Groups that share no replicate are different by design, and lack none of each other's.
     """
-    units: dict[str, set[str]] = defaultdict(set)
-    for each in mine:
-        units[each.group].add(each.unit)
-    begun: dict[str, set[str]] = defaultdict(set)
-    for each in unfinished:
-        begun[each.group].add(each.unit)
+    units, begun = (
+        {group: {each.unit for each in members} for group, members in _by(some, lambda each: each.group).items()}
+        for some in (mine, unfinished)
+    )
     said = []
     for group in dict.fromkeys((*units, *begun)):
         own = units.get(group, set())
-        wanted = own | set(expected) | begun[group]
+        wanted = own | set(expected) | begun.get(group, set())
         for other in units.values():
             wanted |= other if other & own else set()
         lacking = sorted(wanted - own, key=in_order)
@@ -276,9 +268,7 @@ def _pooled(mine: Sequence[Placed], grouping: Grouping) -> list[str]:
 
 
 def _codes(kind: str, mine: Sequence[Placed]) -> list[str]:
-    counts = {
-        version: len(runs) for version, runs in _by(mine, lambda each: each.run.code_version or "unknown").items()
-    }
+    counts = Counter(each.run.code_version or "unknown" for each in mine)
     if len(counts) < 2:
         return []
     return [f"runs of {kind} were made by {len(counts)} versions of the code: "
@@ -335,7 +325,7 @@ def _shared(mine: Sequence[Placed]) -> list[str]:
         for each in members:
             if (digest := digest_of(each.run, "data")) is not None:
                 seen[digest].add(each.unit)
-        sharing = set().union(*(units for units in seen.values() if len(units) > 1)) if seen else set()
+        sharing = set().union(*(units for units in seen.values() if len(units) > 1))
         if sharing:
             said.append(f"{len(sharing)} replicates of {group} share their data with another")
     return said

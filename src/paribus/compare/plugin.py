@@ -152,9 +152,8 @@ def _collected(store: Store, run: KeptRun, kept: Mapping[str, KeptRun]) -> Colle
 
 def _model_seed(run: KeptRun, trained: KeptRun | None) -> int | None:
     """Return the seed of the model, from the run itself or from the run that trained the model."""
-    if trained is not None and "model_seed" not in run.tags:
-        return _integer(trained.tags.get("model_seed", trained.tags.get("seed")))
-    return _integer(run.tags.get("model_seed", run.tags.get("seed")))
+    told = (run if trained is None or "model_seed" in run.tags else trained).tags
+    return _integer(told.get("model_seed", told.get("seed")))
 
 
 class Lazy(Mapping[str, Any]):

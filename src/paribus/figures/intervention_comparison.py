@@ -121,13 +121,11 @@ def _finish(request: Request, axes: Any, frames: tuple[pd.DataFrame, pd.DataFram
         if frame.empty:
             row[0].set_xticks([])
             row[0].set_yticks([])
-    for row in axes:
-        for ax in row:
-            if (limits := request.option("ylim")) is not None:
-                ax.set_ylim(float(limits[0]), float(limits[1]))
-    if (limits := request.option("xlim")) is not None:
-        for ax in axes[1]:
-            ax.set_xlim(float(limits[0]), float(limits[1]))
+    ylim, xlim = request.option("ylim"), request.option("xlim")
+    for ax in axes.ravel() if ylim is not None else ():
+        ax.set_ylim(float(ylim[0]), float(ylim[1]))
+    for ax in axes[1] if xlim is not None else ():
+        ax.set_xlim(float(xlim[0]), float(xlim[1]))
 
 
 def on_grid(curves: list[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
