@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from paribus.stats.matching import correlations, cosines, jaccard, match, null_of_matching
+from paribus.stats.matching import correlations, cosines, jaccard, match, null_of_matching, p_of_matches
 
 
 @given(st.integers(2, 12), st.integers(0, 2**31))
@@ -69,3 +70,30 @@ def test_unrelated_features_lie_within_their_null_about_as_often_as_they_must():
 def test_nothing_in_common_is_nothing():
     assert len(match(np.full((2, 2), np.nan)).value) == 0
     assert np.isnan(jaccard(frozenset(), frozenset())) and jaccard(frozenset("a"), frozenset("a")) == 1.0
+
+
+def test_twins_are_each_others_most_similar_whatever_their_order():
+    """Two latents that are the same in both models: neither is more similar than the other, but for rounding."""
+    alike = np.array([[1.0, 1.0 - 1e-15, 0.2], [1.0, 1.0 - 1e-15, 0.2], [0.3, 0.3, 0.25]])
+    for order in itertools.permutations(range(3)):
+        found = match(alike[list(order)])
+        assert found.mutual.tolist() == [row != 2 for row in order]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_p_of_matches_are_those_of_a_loop(seed):
+    """Rows of other scales, each with draws without a partner: p within the row, p_adj by the largest of a draw."""
+    rng = np.random.default_rng(seed)
+    value = np.array([*rng.uniform(-0.5, 0.95, 4), np.nan, 0.3])
+    drawn = rng.uniform(-0.9, 0.9, (9, 6)) * [1, 0.1, 0.5, 1, 1, 1]
+    drawn[rng.random(drawn.shape) < 0.2] = np.nan
+    drawn[:, 5] = 0.3
+    p, p_adj = p_of_matches(value, drawn)
+    scores = np.zeros((10, 6))  # the last row never has another value: no score stands out
+    scores[:, :5] = stats.zscore(np.arctanh(np.vstack([value, drawn])[:, :5]), axis=0, nan_policy="omit")
+    for row in range(6):
+        if np.isnan(value[row]):
+            assert np.isnan(p[row]) and np.isnan(p_adj[row])
+            continue
+        assert p[row] == (1 + sum(one >= value[row] for one in drawn[:, row])) / 10
+        assert p_adj[row] == (1 + sum(np.nanmax(one) >= scores[0, row] for one in scores[1:])) / 10

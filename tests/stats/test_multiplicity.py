@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from paribus.stats.multiplicity import adjust, together
+from paribus.stats.multiplicity import adjust, bh_confidences, holm_confidences, together
 
 NAMES = {"bh": "fdr_bh", "holm": "holm"}
 
@@ -46,3 +46,17 @@ def test_order_is_kept_and_nothing_gets_smaller(method, p):
 @pytest.mark.parametrize(("rows", "level"), [(0, 0.05), (1, 0.05), (2, 0.025), (50, 0.001)])
 def test_intervals_that_hold_together_share_the_level(rows, level):
     assert 1 - together(0.95, rows) == pytest.approx(level)
+
+
+@pytest.mark.parametrize(("method", "confidences"), [("bh", bh_confidences), ("holm", holm_confidences)])
+@settings(deadline=None, max_examples=60)
+@given(p=st.lists(st.floats(0, 0.2) | st.just(np.nan), min_size=1, max_size=12))
+def test_an_interval_leaves_0_out_exactly_where_the_adjusted_p_is_within_the_level(method, confidences, p):
+    """Also where none is rejected: there an interval is as wide as it takes for the smallest p."""
+    found, adjusted, tested = confidences(p, 0.95), adjust(p, method), ~np.isnan(p)
+    assert np.isnan(found[~tested]).all()
+    # at the very edge rounding decides
+    edge = np.isclose(p, 1 - found, rtol=1e-9) | np.isclose(adjusted, 0.05, rtol=1e-9)
+    assert ((p <= 1 - found) == (adjusted <= 0.05))[tested & ~edge].all()
+    if tested.any() and not (adjusted <= 0.05).any():
+        assert found[tested].max() == pytest.approx(1 - 0.05 / tested.sum())

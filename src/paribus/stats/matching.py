@@ -10,6 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from paribus.arrays import Bools, Floats, Ints
 
+TIED = 1e-12
+"""Similarities that differ by less are equal: twins are alike but for rounding."""
 CLOSE_TO_1 = 1 - 1e-9
 """Similarities are clipped to this before Fisher's z transform."""
 
@@ -22,7 +24,7 @@ class Matching:
         first: Rows, ascending ``[k]``.
         second: The column of each ``[k]``.
         value: Their similarity ``[k]``.
-        mutual: Whether each is the other's most similar one ``[k]``.
+        mutual: Whether each is the other's most similar one, or as similar as that ``[k]``.
     """
 
     first: Ints
@@ -52,8 +54,9 @@ def match(similarity: Floats) -> Matching:
     kept = known[first, second]
     first, second = first[kept], second[kept]
     with_gaps = np.where(known, similarity, -np.inf)
-    mutual = (with_gaps.argmax(1)[first] == second) & (with_gaps.argmax(0)[second] == first)
-    return Matching(first, second, similarity[first, second], np.asarray(mutual))
+    value = similarity[first, second]
+    most = np.maximum(with_gaps.max(1)[first], with_gaps.max(0)[second])
+    return Matching(first, second, value, np.asarray(value >= most - TIED))
 
 
 def cosines(first: Floats, second: Floats) -> Floats:
