@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -67,6 +68,7 @@ class _Bars:
     def __init__(self, request: Request, ax: Axes, lying: bool, labels: list[Any], groups: list[Any]) -> None:
         self.request, self.ax, self.lying, self.groups = request, ax, lying, groups
         self.labels = labels
+        self.along = "x" if lying else "y"
         self.thickness = 0.74 / len(groups)
 
     def draw(self, rows: pd.DataFrame) -> bool:
@@ -82,17 +84,16 @@ class _Bars:
             part = request.of_group(rows, each)
             part = part[part[request.need("label")].isin(self.labels)]
             has_null |= self._draw_group(index, part)
-        reference = request.option("reference", 0)
-        _panels.reference_lines(ax, reference, "x" if self.lying else "y")
-        _panels.reference_lines(ax, request.option("hline"), "x" if self.lying else "y")
+        _panels.reference_lines(ax, request.option("reference", 0), self.along)
+        _panels.reference_lines(ax, request.option("hline"), self.along)
         values = numbers(rows, request.need("value"))
         if self.lying:
             _panels.scale(ax, "x", request.option("logx", False), values)
         if not request.option("logx", False) and _are_counts(values):
-            style.plain_linear(ax, "x" if self.lying else "y", integer=True)
+            style.plain_linear(ax, self.along, integer=True)
         if not np.isfinite(values).any():
             ax.text(0.5, 0.5, "no data yet", transform=ax.transAxes, ha="center", va="center", color=style.QUIET)
-        _panels.limits(request, ax, "x" if self.lying else "y")
+        _panels.limits(request, ax, self.along)
         return has_null
 
     def _draw_group(self, index: int, part: pd.DataFrame) -> bool:
@@ -108,10 +109,7 @@ class _Bars:
         if single and (values < base).any():
             face = [style.colour(1) if value < base else style.colour(0) for value in values]
         look: dict[str, Any] = {"color": face, "hatch": HATCHES[index], "edgecolor": "white", "linewidth": 0.4}
-        if self.lying:
-            self.ax.barh(places, values - base, self.thickness * 0.94, left=base, zorder=2, **look)
-        else:
-            self.ax.bar(places, values - base, self.thickness * 0.94, bottom=base, zorder=2, **look)
+        self._bars(places, base, values - base, self.thickness * 0.94, zorder=2, **look)
         drawn = self._null(places, part)
         low, high = numbers(part, request.one("low")), numbers(part, request.one("high"))
         if low is not None and high is not None:
@@ -131,10 +129,11 @@ class _Bars:
         if low is None or high is None:
             return False
         there = np.isfinite(low) & np.isfinite(high)
-        look: dict[str, Any] = {**_panels.null_look(), "zorder": 3}
-        if self.lying:
-            made = self.ax.barh(places[there], (high - low)[there], half, left=low[there], **look)
-        else:
-            made = self.ax.bar(places[there], (high - low)[there], half, bottom=low[there], **look)
-        _panels.unstick(made)
+        look = _panels.null_look()
+        _panels.unstick(self._bars(places[there], low[there], (high - low)[there], half, zorder=3, **look))
         return bool(there.any())
+
+    def _bars(self, places: Floats, start: Any, length: Floats, thickness: float, **look: Any) -> BarContainer:
+        if self.lying:
+            return self.ax.barh(places, length, thickness, left=start, **look)
+        return self.ax.bar(places, length, thickness, bottom=start, **look)

@@ -152,8 +152,6 @@ def number(value: float, digits: int = 3) -> str:
     """
     if not math.isfinite(value):
         return "" if math.isnan(value) else ("∞" if value > 0 else "−∞")
-    if value == 0:
-        return "0"
     if value == int(value) and abs(value) < 1e6:
         return f"{int(value)}".replace("-", "−")
     return f"{value:.{digits}g}".replace("-", "−")

@@ -55,16 +55,10 @@ def _part(value: Any) -> str:
 
 def _number(value: Any) -> str:
     if isinstance(value, numbers.Integral):
-        return (
-            f"{int(value):,}".replace(",", "\u202f").replace("-", "−")
-            if abs(int(value)) >= 10_000
-            else (str(int(value)).replace("-", "−"))
-        )
-    number = float(value)
-    if math.isinf(number):
-        return "∞" if number > 0 else "−∞"
-    if number == 0:
-        return "0"
-    if number.is_integer() and abs(number) < 1e6:
-        return str(int(number)).replace("-", "−")
-    return f"{number:.4g}".replace("-", "−")
+        text = f"{int(value):,}".replace(",", "\u202f") if abs(int(value)) >= 10_000 else str(int(value))
+    elif math.isinf(value):
+        text = "∞" if value > 0 else "-∞"
+    else:
+        number = float(value)
+        text = str(int(number)) if number.is_integer() and abs(number) < 1e6 else f"{number:.4g}"
+    return text.replace("-", "−")

@@ -232,7 +232,7 @@ def _table_tree(table: Table, rows_limit: int | None) -> dict[str, Any]:
         "n_rows": len(frame),
     }
     if (rows_limit is not None and len(frame) > rows_limit) or not len(frame.columns):
-        return {**tree, "file": f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", "rows": [{} for _ in range(0)]}
+        return {**tree, "file": f"{TABLE_FOLDER}/{check_name(table.name)}.parquet", "rows": []}
     return {**tree, "rows": to_records(frame)}
 
 

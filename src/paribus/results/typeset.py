@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def _numeric(column: pd.Series[Any]) -> bool:
 
 
 def _cells(frame: pd.DataFrame) -> list[list[str]]:
-    shown: list[Callable[[Any], str]] = [_shown] * len(frame.columns)
-    return [[show(cell) for show, cell in zip(shown, row, strict=True)] for row in frame.itertuples(index=False)]
+    return [[_shown(cell) for cell in row] for row in frame.itertuples(index=False)]
 
 
 def _shown(value: Any) -> str:
@@ -113,4 +112,5 @@ def _shown(value: Any) -> str:
         return "" if value is None or type(value).__name__ == "NAType" else str(value)
     if isinstance(value, int) or not math.isfinite(value):
         return "" if value != value else str(value)
-    return f"{value:.{DIGITS}g}".replace("-", "−") if "e" not in f"{value:.{DIGITS}g}" else f"{value:.{DIGITS - 1}e}"
+    text = f"{value:.{DIGITS}g}"
+    return f"{value:.{DIGITS - 1}e}" if "e" in text else text.replace("-", "−")
