@@ -223,7 +223,7 @@ UNEVEN = [1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 8]
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("effects", "shape"), list(COVERED), ids=" ".join)
+@pytest.mark.parametrize(("effects", "shape"), list(COVERED), ids=str)
 def test_what_is_said_of_few_clusters_of_uneven_size_and_skewed_effects(effects, shape):
     for k, expected in zip((6, 8, 12, 20, 40), COVERED[effects, shape], strict=True):
         sizes = {"equal": [6] * k, "one is half": half(k), "1 to 8": np.resize(UNEVEN, k)}[shape]
