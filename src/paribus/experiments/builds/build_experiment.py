@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import Experiment
+from paribus.experiments.effect_vector import WithEffectVector
 from paribus.spec import field
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ class BuildExperiment(Experiment):
 
     stable_tokens: list[str] = field([], help="Tokens held in every condition, baseline included.")
     close_context: bool = field(False, help="Close contexts under the cumulative tokens before editing.")
+
+    def validate(self, setup: BuildSetup) -> None:
+        """Look up what the entries of the effect vector are about, before anything is run.
+
+        Raises:
+            ConfigError: If something is unknown, or of few contexts none allows it.
+        """
+        if isinstance(self, WithEffectVector):
+            self.most_entries(setup)
 
     def hold(self, setup: BuildSetup, states: States) -> States:
         """Close contexts if asked, and hold the stable tokens in them."""

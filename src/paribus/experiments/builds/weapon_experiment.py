@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from paribus.errors import ConfigError
 from paribus.experiments.builds.build_experiment import BuildExperiment
+from paribus.experiments.effect_vector import WithEffectVector
 from paribus.spec import field
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeaponExperiment(BuildExperiment):
+class WeaponExperiment(WithEffectVector, BuildExperiment):
     """Base of the experiments that look at weapons and swap them."""
 
     min_examples: int = field(10, low=1, help="Contexts a weapon needs to be listed in the observational tables.")
@@ -49,6 +50,10 @@ class WeaponExperiment(BuildExperiment):
             family = setup.vocabulary.family(self.condition_family)
             if self.condition_rung:
                 setup.vocabulary.rung_index(family, self.condition_rung)
+
+    def most_contexts(self, setup: BuildSetup) -> int:
+        """Return in how many contexts weapons are swapped."""
+        return min(self.swap_contexts, len(setup.contexts))
 
     def base(self, setup: BuildSetup, states: States) -> States:
         """Return states with tokens held and the conditioning family set."""

@@ -66,11 +66,3 @@ class CoreCoverageAnalysis(WithEffectVector, BuildExperiment):
     def most_entries(self, setup: BuildSetup) -> int:
         """Return the number of tokens or families that are looked at."""
         return len(self.work_module().units_of(self, setup))
-
-    def validate(self, setup: BuildSetup) -> None:
-        """Look up the named tokens.
-
-        Raises:
-            ConfigError: If one is unknown.
-        """
-        self.most_entries(setup)

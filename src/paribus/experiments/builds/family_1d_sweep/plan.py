@@ -34,6 +34,11 @@ class SweepPlan:
     kind: list[str]
     wearable: Ints
 
+    @property
+    def doses(self) -> Ints:
+        """AP of each level; 0 is absent ``[levels]``."""
+        return np.array([level or 0 for level in self.levels], np.int64)
+
     def differences(self, values: Floats, columns: Ints) -> Floats:
         """Return paired differences to the baseline ``[levels - 1, b]`` of contexts ``columns [b]``; NaN: no support.
 
@@ -86,8 +91,7 @@ class SweepPlan:
         ordered = self.ordered()
         if ordered.sum() < 2:
             return None
-        dose = np.array([level or 0 for level in self.levels], float)
-        centred = np.where(ordered, dose - dose[ordered].mean(), 0.0)
+        centred = np.where(ordered, self.doses - self.doses[ordered].mean(), 0.0)
         weights: Floats = (centred / (centred**2).sum())[None]
         return weights
 
@@ -121,9 +125,7 @@ def add_up(setup: BuildSetup, plan: SweepPlan, stream: Stream) -> Swept:
     """Measure all blocks of ``stream`` (f and z at each level) and return their sums."""
     n_levels, ordered = len(plan.levels), plan.ordered()
     delta, delta_z = (row_sums(setup, n_levels - 1) for _ in range(2))
-    ranks = PageSums(
-        setup.cluster, [level or 0 for level, of_curve in zip(plan.levels, ordered, strict=True) if of_curve]
-    )
+    ranks = PageSums(setup.cluster, plan.doses[ordered])
     totals = LevelTotals(n_levels)
     weights, slopes = plan.slope_weights(), row_sums(setup, 1)
     for block in stream:

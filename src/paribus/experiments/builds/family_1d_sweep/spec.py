@@ -78,11 +78,3 @@ class Family1dSweep(WithEffectVector, BuildExperiment):
         if len(levels) < 2:
             raise ConfigError(f"experiment.rungs={self.rungs}: a sweep needs at least two levels, absent included")
         return levels
-
-    def validate(self, setup: BuildSetup) -> None:
-        """Look up the family and its rungs before anything is run.
-
-        Raises:
-            ConfigError: If the vocabulary lacks one of them, or of few contexts none is legal.
-        """
-        self.most_entries(setup)

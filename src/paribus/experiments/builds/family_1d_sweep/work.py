@@ -136,7 +136,7 @@ def rung_deltas(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder
     first |= {"skewed": False, "ci_method": EXACT_ZERO, "p_method": REFERENCE, "n": int(plan.support[0].sum())}
     first["n_clusters"] = len(np.unique(setup.cluster[plan.support[0]]))
     frame = pd.concat([pd.DataFrame([first]), table], ignore_index=True)
-    frame.insert(0, "rung", [level or 0 for level in plan.levels])
+    frame.insert(0, "rung", plan.doses)
     frame.insert(1, "label", labels)
     frame.insert(2, "support", plan.kind)
     frame.insert(3, "mean_activation", swept.mean)
@@ -180,11 +180,9 @@ def slope(experiment: Family1dSweep, setup: BuildSetup, swept: Swept) -> dict[st
         return {**dict.fromkeys(names), "slope_up_to": None}
     row = effect_table(swept.slope, setup.cluster, spec=setup.stats, rng=setup.rng("slope")).iloc[0]
     values = [row[name] for name in ("mean_delta", "ci_low", "ci_high", "ci_method", "p", "p_method")]
-    ordered = swept.plan.ordered()
-    reach = max(level or 0 for level, of_curve in zip(swept.plan.levels, ordered, strict=True) if of_curve)
     return {
         **{name: each if isinstance(each, str) else float(each) for name, each in zip(names, values, strict=True)},
-        "slope_up_to": reach,
+        "slope_up_to": int(swept.plan.doses[swept.plan.ordered()].max()),
     }
 
 

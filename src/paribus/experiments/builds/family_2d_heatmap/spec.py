@@ -55,11 +55,3 @@ class Family2dHeatmap(WithEffectVector, BuildExperiment):
             ConfigError: If the vocabulary lacks a family or rung, or of few contexts none is legal.
         """
         return int(self.work_module().most_entries(self, setup))
-
-    def validate(self, setup: BuildSetup) -> None:
-        """Look up the families and their rungs before anything is run.
-
-        Raises:
-            ConfigError: If the vocabulary lacks one of them, both are one family, or of few contexts none is legal.
-        """
-        self.most_entries(setup)

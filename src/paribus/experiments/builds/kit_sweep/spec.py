@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
-from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.evidence import Evidence
 from paribus.spec import field
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class KitSweep(WithEffectVector, WeaponExperiment):
+class KitSweep(WeaponExperiment):
     """Group weapons by sub, special and their combination, as used and as swapped.
 
     Example:
@@ -53,10 +52,6 @@ class KitSweep(WithEffectVector, WeaponExperiment):
     def most_entries(self, setup: BuildSetup) -> int:
         """Return the number of subs and specials that are known of weapons."""
         return int(self.work_module().n_groups(setup))
-
-    def most_contexts(self, setup: BuildSetup) -> int:
-        """Return in how many contexts weapons are swapped."""
-        return min(self.swap_contexts, len(setup.contexts))
 
     def sorts(self) -> list[str]:
         """Return what weapons are grouped by."""

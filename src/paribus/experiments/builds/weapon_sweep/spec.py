@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from paribus.experiments.base import SUFFICIENCY
 from paribus.experiments.builds.weapon_experiment import WeaponExperiment
-from paribus.experiments.effect_vector import WithEffectVector
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.battery import Battery
 from paribus.results.evidence import Evidence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeaponSweep(WithEffectVector, WeaponExperiment):
+class WeaponSweep(WeaponExperiment):
     """Compare weapons as they are used, and put every weapon into the same builds.
 
     Example:
@@ -50,7 +49,3 @@ class WeaponSweep(WithEffectVector, WeaponExperiment):
     def most_entries(self, setup: BuildSetup) -> int:
         """Return the number of weapons."""
         return setup.weapons.size
-
-    def most_contexts(self, setup: BuildSetup) -> int:
-        """Return in how many contexts weapons are swapped."""
-        return min(self.swap_contexts, len(setup.contexts))

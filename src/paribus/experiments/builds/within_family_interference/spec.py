@@ -75,11 +75,3 @@ class WithinFamilyInterference(WithEffectVector, BuildExperiment):
         if not found:
             raise ConfigError(f"experiment.rung={self.rung}: no lower rung to take away below it")
         return found
-
-    def validate(self, setup: BuildSetup) -> None:
-        """Look up the families and the rung before anything is run.
-
-        Raises:
-            ConfigError: If one is unknown, or of few contexts none shows a lower and a higher token.
-        """
-        self.most_entries(setup)
