@@ -41,7 +41,7 @@ def prepare(
     """
     modulator = find_modulator(setup, experiment.modulator, experiment.rung, experiment.n_reference_weapons)
     choice = choose(setup, experiment, recorder, without=[] if modulator.family is None else [modulator.family])
-    refuse_two_weapons(experiment, choice.candidates, modulator)
+    refuse_two_weapons(choice.candidates, modulator)
     part = setup.restrict(choice.rows)
     return modulated(part, experiment, choice.candidates, modulator, recorder), modulator, choice
 
@@ -54,12 +54,10 @@ def validate(experiment: ConditionalInteractions, setup: BuildSetup) -> None:
     """
     modulator = find_modulator(setup, experiment.modulator, experiment.rung, experiment.n_reference_weapons)
     barred = [] if modulator.family is None else [modulator.family]
-    refuse_two_weapons(experiment, given(setup, experiment, barred), modulator)
+    refuse_two_weapons(given(setup, experiment, barred), modulator)
 
 
-def refuse_two_weapons(
-    experiment: ConditionalInteractions, candidates: tuple[TwoLevel, ...], modulator: TwoLevel
-) -> None:
+def refuse_two_weapons(candidates: tuple[TwoLevel, ...], modulator: TwoLevel) -> None:
     """Check that a weapon is crossed with families only.
 
     Raises:

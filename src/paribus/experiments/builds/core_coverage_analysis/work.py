@@ -75,7 +75,7 @@ def run(experiment: CoreCoverageAnalysis, setup: BuildSetup, recorder: Recorder)
         "against its base rate."
     )
     recorder.table(Table("core_coverage", says, Evidence.OBSERVATIONAL, frame, _COLUMNS))
-    draw(experiment, recorder, frame)
+    draw(recorder, frame)
     confirmed = confirm(experiment, setup, recorder, units, frame) if experiment.confirm else dict.fromkeys(_CONFIRMED)
     custom: dict[str, Any] = {
         "effective_maximum": top,
@@ -155,7 +155,7 @@ def confirm(
     return dict(zip(_CONFIRMED, (list(effects.loc[beyond, "token"]), elsewhere, undecided), strict=True))
 
 
-def draw(experiment: CoreCoverageAnalysis, recorder: Recorder, frame: pd.DataFrame) -> None:
+def draw(recorder: Recorder, frame: pd.DataFrame) -> None:
     """Declare the figure of shares."""
     shown = frame[frame["is_primary_driver"] | frame["is_tail_marker"]]
     if shown.empty:

@@ -87,7 +87,7 @@ def run(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder) -> Agg
     placebo = placebo_table(setup, experiment, experiment.family, plan.levels, experiment.placebo_contexts)
     if placebo is not None:
         recorder.table(placebo)
-    shape = curve_shape(experiment, setup, swept, frame)
+    shape = curve_shape(setup, swept, frame)
     draw(experiment, setup, recorder, frame, shape)
     effects = frame["mean_delta"].to_numpy()[1:]
     largest = largest_effect(recorder, "max_effect", frame.iloc[1:]) or 0
@@ -148,7 +148,7 @@ def rung_deltas(experiment: Family1dSweep, setup: BuildSetup, recorder: Recorder
     return frame
 
 
-def curve_shape(experiment: Family1dSweep, setup: BuildSetup, swept: Swept, frame: pd.DataFrame) -> dict[str, Any]:
+def curve_shape(setup: BuildSetup, swept: Swept, frame: pd.DataFrame) -> dict[str, Any]:
     """Return threshold rung, trend, monotone and logistic fit, from the rungs measured on the common contexts."""
     doses = frame["rung"].to_numpy(dtype=float)
     means, n = frame["mean_activation"].to_numpy(), frame["n"].to_numpy(dtype=float)
@@ -163,12 +163,12 @@ def curve_shape(experiment: Family1dSweep, setup: BuildSetup, swept: Swept, fram
         "trend_method": found.method,
         "isotonic_r2": isotonic_fit(doses[use], means[use], n[use]).r2,
         "logistic_fit": None if fit is None else dataclasses.asdict(fit),
-        **slope(experiment, setup, swept),
+        **slope(setup, swept),
         "sd": setup.sd,
     }
 
 
-def slope(experiment: Family1dSweep, setup: BuildSetup, swept: Swept) -> dict[str, Any]:
+def slope(setup: BuildSetup, swept: Swept) -> dict[str, Any]:
     """Return the mean slope per AP with its interval, over the rungs that form one curve.
 
     Each context has a least-squares slope of its own; the interval is that of their mean by source build. It tells

@@ -54,16 +54,10 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
         )
     chosen = frame[frame["chosen"] > 0].sort_values("chosen")
     screened = screened_rows(experiment, setup, half, chosen)
-    named = named_rows(experiment, chosen, screened)
-    recorder.table(
-        Table(
-            "latents",
-            "One row per latent, ranked on one half of the source builds; the other half shows what of it holds.",
-            Evidence.OBSERVATIONAL,
-            frame.sort_values("score", ascending=False, kind="stable", ignore_index=True),
-            _COLUMNS,
-        )
-    )
+    named = named_rows(chosen, screened)
+    ranked = frame.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    says = "One row per latent, ranked on one half of the source builds; the other half shows what of it holds."
+    recorder.table(Table("latents", says, Evidence.OBSERVATIONAL, ranked, _COLUMNS))
     meanings = {
         "rung": "AP that the family is set to: of all rungs the one that moves the latent most",
         "mean_delta": "mean paired difference, in sd of the latent",
@@ -76,7 +70,7 @@ def run(experiment: FeatureSurvey, setup: BuildSetup, recorder: Recorder) -> Agg
     recorder.table(Table("screened_families", says, Evidence.INTERVENTIONAL, screened, meanings))
     says = "One row per chosen latent, the best first."
     recorder.table(Table("chosen", says, Evidence.OBSERVATIONAL, named, _CHOSEN))
-    draw(experiment, recorder)
+    draw(recorder)
     missing = experiment.n_features - len(named)
     if missing:
         recorder.warn(f"only {len(named)} of {experiment.n_features} latents wanted are candidates")
@@ -139,7 +133,7 @@ def screened_rows(experiment: FeatureSurvey, setup: BuildSetup, half: Bools, cho
     return frame
 
 
-def named_rows(experiment: FeatureSurvey, chosen: pd.DataFrame, screened: pd.DataFrame) -> pd.DataFrame:
+def named_rows(chosen: pd.DataFrame, screened: pd.DataFrame) -> pd.DataFrame:
     """Return the chosen latents with the families that move them most."""
     rows = []
     for _, row in chosen.iterrows():
@@ -173,7 +167,7 @@ def rule(experiment: FeatureSurvey, n: int) -> str:
     )
 
 
-def draw(experiment: FeatureSurvey, recorder: Recorder) -> None:
+def draw(recorder: Recorder) -> None:
     """Declare the map of the latents."""
     drawn = Figure.of("scatter", "latents", x="selectivity", y="logit_effect")
     title = "All latents: what one family explains, and what they do to the output"

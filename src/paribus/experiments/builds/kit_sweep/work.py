@@ -74,18 +74,16 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
         )
     swaps = swap_weapons(experiment, setup, recorder)
     custom: dict[str, Any] = {"skipped": False}
-    n_groups = 0
     headline: list[Floats] = []
     for sort in experiment.sorts():
         groups = WeaponGroups.read(setup, sort)
         if not groups.known.any():
             recorder.warn(f"no weapon's {WORDS[sort]} is known; give a kit table with data.kits")
             continue
-        observed, swapped = tables(experiment, part, recorder, groups, means, n, swaps)
+        observed, swapped = tables(part, recorder, groups, means, n, swaps)
         draw(experiment, recorder, sort, observed, swapped)
         custom |= _top(TABLES[sort], sort, observed, swapped, 1 - setup.stats.confidence)
         headline.append(group_effects(groups, swaps.effects()))
-        n_groups += len(swapped)
     unknown = int((~WeaponGroups.read(setup, "kit").known).sum())
     if unknown:
         recorder.warn(f"left out of the groups: {counted(unknown, 'weapon')} of unknown kit")
@@ -96,7 +94,7 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
     return Aggregates(
         mean_delta=None if largest is None else float(rows["mean_delta"].iloc[largest]),
         n_samples=len(setup.contexts),
-        n_conditions=n_groups,
+        n_conditions=len(effects),
         **base_numbers(setup),
         custom=custom
         | {
@@ -108,13 +106,7 @@ def run(experiment: KitSweep, setup: BuildSetup, recorder: Recorder) -> Aggregat
 
 
 def tables(
-    experiment: KitSweep,
-    setup: BuildSetup,
-    recorder: Recorder,
-    groups: WeaponGroups,
-    means: Floats,
-    n: Ints,
-    swaps: Swaps,
+    setup: BuildSetup, recorder: Recorder, groups: WeaponGroups, means: Floats, n: Ints, swaps: Swaps
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return (and record) the observational and the interventional table of one sort of group."""
     name, word = TABLES[groups.of], WORDS[groups.of]

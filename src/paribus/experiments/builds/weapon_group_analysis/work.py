@@ -97,8 +97,6 @@ def tested_groups(
     weapon, cluster = setup.contexts.weapon[rows].astype(np.int64), setup.cluster[rows]
     count = np.bincount(weapon, minlength=setup.weapons.size)
     wanted = np.flatnonzero(count >= experiment.min_examples)
-    if not len(wanted):
-        recorder.warn(f"no weapon has {experiment.min_examples} contexts in both groups together (min_examples)")
     labels, kits = weapon_labels(setup.weapons), setup.weapons.weapons
     frame = pd.DataFrame(
         {
@@ -110,6 +108,7 @@ def tested_groups(
         }
     )
     if not len(wanted):
+        recorder.warn(f"no weapon has {experiment.min_examples} contexts in both groups together (min_examples)")
         tested = ("p", "p_method", "p_adj")
         ends = [f"odds_{end}" for end in ("low", "high", "method", "adj_low", "adj_high")]
         return frame.assign(**{name: [] for name in ("lift", "odds_ratio", *ends, *tested)})

@@ -73,7 +73,7 @@ def run(experiment: WeaponSweep, setup: BuildSetup, recorder: Recorder) -> Aggre
     )
     recorder.table(Table("weapon_stats", says, Evidence.OBSERVATIONAL, stats, WEAPON_COLUMNS))
     swaps = swap_weapons(experiment, setup, recorder)
-    frame = swap_table(experiment, part, recorder, swaps, stats)
+    frame = swap_table(part, recorder, swaps, stats)
     says = (
         f"One row per weapon: it is put into the same {swaps.f.shape[1]} builds, against "
         f"{swaps.n_ordinary} ordinary weapons in each of them."
@@ -92,9 +92,7 @@ def run(experiment: WeaponSweep, setup: BuildSetup, recorder: Recorder) -> Aggre
     return sum_up(experiment, setup, recorder, stats, frame, swaps, named)
 
 
-def swap_table(
-    experiment: WeaponSweep, setup: BuildSetup, recorder: Recorder, swaps: Swaps, stats: pd.DataFrame
-) -> pd.DataFrame:
+def swap_table(setup: BuildSetup, recorder: Recorder, swaps: Swaps, stats: pd.DataFrame) -> pd.DataFrame:
     """Return one row per weapon, largest effect first, with the observational difference and the gap."""
     labels = weapon_labels(setup.weapons)
     frame = effect_rows(
