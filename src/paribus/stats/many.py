@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 24
 """The most groups that clusters are joined into: 2 ** 23 sign patterns."""
-"""Up to this many groups all sign patterns are enumerated."""
 LEAST_ENTRIES = 6
 """Below this many entries no correlation is computed."""
 ROWS_AT_ONCE = 64
