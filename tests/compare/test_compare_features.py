@@ -243,6 +243,16 @@ def test_a_pair_that_was_matched_twice_counts_once():
     assert line.startswith("2 runs of match_features are about bbbbbbbb and aaaaaaaa: the latest, second, was read")
 
 
+def test_a_model_that_was_matched_with_itself_is_no_pair_of_models():
+    """Its effects are equal by construction: a row of r = 1 beside those of two models."""
+    pairs = [(int(ORDER[feature]), feature) for feature in range(N)]
+    alone = replace(tracked([(k, k) for k in range(N)], models=("aaaaaaaa1", "aaaaaaaa1")), run_id="self", identity="3")
+    made = [replace(tracked(pairs), run_id="first", identity="1"), alone]
+    setup = RunsSetup(seed=0, stats=StatsSpec(), runs=[*runs(), *made])
+    frame = perform(CompareFeatures(n_null=9, match_by="activation"), setup, MemoryRecorder()).tables["matched"].frame
+    assert list(zip(frame["model_a"], frame["model_b"], strict=True)) == [("aaaaaaaa", "bbbbbbbb")]
+
+
 def test_matches_must_have_been_made():
     setup = RunsSetup(seed=0, stats=StatsSpec(), runs=[*runs(), tracked([(0, 0)], models=("aaaaaaaa1", "cccccccc3"))])
     with pytest.raises(ExperimentError, match="match_by=decoder takes the matches of a finished run of match_features"):

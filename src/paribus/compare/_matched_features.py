@@ -198,11 +198,15 @@ def _as_tracked(
 def _matchings(
     runs: Sequence[CollectedRun], models: Collection[str], recorder: Recorder
 ) -> dict[tuple[str, str], CollectedRun]:
-    """Return for every two models the run that matched their latents: the latest of several, with a remark."""
+    """Return for every two models the run that matched their latents: the latest of several, with a remark.
+
+    A model that was matched with itself is no two: its effects are equal by construction.
+    """
     several: dict[frozenset[str], list[CollectedRun]] = {}
     for run in (each for each in runs if each.experiment_type == MATCHING and "matches" in each.tables):
-        if set(_matched_models(run)) <= set(models):
-            several.setdefault(frozenset(_matched_models(run)), []).append(run)
+        both = frozenset(_matched_models(run))
+        if len(both) == 2 and both <= set(models):
+            several.setdefault(both, []).append(run)
     found = {}
     for mine in several.values():
         latest = max(mine, key=lambda each: each.started_at or "")

@@ -45,7 +45,7 @@ class CompareFeatures(Restricted):
 
     type: ClassVar[str] = "compare_features"
     summary: ClassVar[str] = "Compare features by the same battery of edits, in one model and matched between models."
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     needs: ClassVar[tuple[str, ...]] = ("stats",)
 
     edits_of: list[str] = field(

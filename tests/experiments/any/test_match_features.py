@@ -170,6 +170,14 @@ def test_endpoints_sentences_and_figures(planted):
         draw(figure, {name: table.frame for name, table in result.tables.items()})
 
 
+def test_one_autoencoder_as_both_is_said(planted, tmp_path):
+    torch.save(packed(sae_of()), tmp_path / "own.pt")
+    result, _ = matched(setup_of(sae_of()), other_path=str(tmp_path / "own.pt"), clamp=None, n_random=0)
+    said = "each latent is its own partner by construction"
+    assert any(said in line for line in result.diagnostics.warnings)
+    assert not any(said in line for line in planted[0].diagnostics.warnings), "another order is another one"
+
+
 def test_what_cannot_be_matched_is_refused():
     sae = sae_of()
     with pytest.raises(ConfigError, match="name the second autoencoder: experiment.other_run=RUN"):

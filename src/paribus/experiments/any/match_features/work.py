@@ -22,6 +22,7 @@ from paribus.experiments.any.match_features.tables import (
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.features.matching import LatentMatches, match_latents
+from paribus.models.state import state_digest
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Aggregates, Table
 
@@ -66,8 +67,11 @@ def run(experiment: MatchFeatures, setup: NetworkSetup, recorder: Recorder) -> A
             f"Nothing can be established at {level:g} with {experiment.n_random} random autoencoders; take more "
             "(experiment.n_random)."
         )
+    beside = same_place(first, second)
+    if beside and state_digest(first.sae.state_dict()) == state_digest(second.sae.state_dict()):
+        recorder.warn("Both are one autoencoder, read at one place: each latent is its own partner by construction.")
     vectors = vectors_of(experiment, first, rows)
-    others = vectors if same_place(first, second) else vectors_of(experiment, second, rows)
+    others = vectors if beside else vectors_of(experiment, second, rows)
     found = match_latents(
         first.sae,
         second.sae,
