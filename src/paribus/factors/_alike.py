@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from paribus.arrays import Ints
 from paribus.errors import DataError
+from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.measure.subject import Subject
 
@@ -110,6 +112,24 @@ def drawn(rows: Ints, most: int, sizes: Ints | None, rng: np.random.Generator) -
         own = sizes[some] == size
         turn[own] = np.arange(own.sum())
     return np.sort(some[np.argsort(turn, kind="stable")[:most]])
+
+
+def donors_at(
+    places: Sequence[Place], rows: Ints, most: int, rng: np.random.Generator, executor: Executor
+) -> tuple[Donors, ...]:
+    """Return the values of some of the contexts ``rows`` at places that all have as many positions.
+
+    Args:
+        places: The bound places.
+        rows: The contexts that may donate.
+        most: The most of them.
+        rng: Draws them.
+        executor: Reads the values.
+    """
+    sizes = sizes_at(places[0], executor.subject)
+    some = drawn(rows, most, sizes, rng)
+    own = None if sizes is None else sizes[some]
+    return tuple(Donors(place.part(executor.values(str(place.site), some), some), own, sizes) for place in places)
 
 
 def refuse_without_donor(place: Place, subject: Subject, reported: Ints, fit: Ints, most: int) -> None:

@@ -13,7 +13,7 @@ from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity, Steer
 from paribus.errors import ConfigError
 from paribus.factors import spec
-from paribus.factors._vectors import bound_place, classes, vectors
+from paribus.factors._vectors import bound_place, classes, edits_at, vectors
 from paribus.measure.binding import Binding
 from paribus.measure.design import Design
 from paribus.measure.executor import Executor
@@ -74,46 +74,36 @@ class Moves(ActFactor):
     def _found(self, executor: Executor, h: Floats, rows: Ints) -> Floats:
         method = self.asked.method
         if method == "given":
-            v = np.asarray(self.asked.values, dtype=np.float64)
-            if v.shape != (h.shape[1],):
-                raise ConfigError(f"experiment.factor.values: the place has {h.shape[1]} channels, got {len(v)} values")
-            return v
-        if method in ("pc", "random"):
-            v = self._unlabelled(h)
-            return v if v[np.abs(v).argmax()] > 0 else -v
-        y = classes(executor, self.asked.target, rows)
-        named = "between_domain_pc" if method == "between_pc" else method
-        v = find_direction(named, h, y, clusters=executor.subject.cluster[rows], rng=self.rng)
-        found = np.unique(y)
-        if len(found) == 2:
-            return v if (h[y == found[1]].mean(0) - h[y == found[0]].mean(0)) @ v >= 0 else -v
+            return np.asarray(self.asked.values, dtype=np.float64)
+        if method == "random":
+            v = np.asarray(random_directions(1, h.shape[1], rng=self.rng)[0])
+        elif method == "pc":
+            v = np.asarray(np.linalg.svd(h - h.mean(0), full_matrices=False)[2][0])
+        else:
+            y = classes(executor, self.asked.target, rows)
+            named = "between_domain_pc" if method == "between_pc" else method
+            v = find_direction(named, h, y, clusters=executor.subject.cluster[rows], rng=self.rng)
+            found = np.unique(y)
+            if len(found) == 2:
+                return v if (h[y == found[1]].mean(0) - h[y == found[0]].mean(0)) @ v >= 0 else -v
         return v if v[np.abs(v).argmax()] > 0 else -v
-
-    def _unlabelled(self, h: Floats) -> Floats:
-        if self.asked.method == "random":
-            return np.asarray(random_directions(1, h.shape[1], rng=self.rng)[0])
-        return np.asarray(np.linalg.svd(h - h.mean(0), full_matrices=False)[2][0])
 
     def acts(self, columns: Ints) -> Sequence[Intervention]:
         """Return the moves."""
         if self.direction is None:
             raise ConfigError(f"factor {self.name}: must be fitted before it is used")
-        return [Identity(), *(self._move(self.direction, alpha, columns) for alpha in self.doses[1:])]
+        return [Identity(), *(self.place.within(one, columns) for one in self._moves(self.direction[None]))]
 
-    def _move(self, direction: Floats, alpha: float, columns: Ints) -> Intervention:
-        return self.place.within(Steer(torch.from_numpy(direction).float(), alpha * self.sigma), columns)
+    def _moves(self, directions: Floats) -> list[Intervention]:
+        """Return moves by every alpha along each direction ``[n, k]``."""
+        drawn = torch.from_numpy(directions).float()
+        return [Steer(v, alpha * self.sigma) for alpha in self.doses[1:] for v in drawn]
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return moves of the same length along random directions, the same ones for every level."""
         assert self.direction is not None
         drawn = random_directions(n_null, len(self.direction), rng=rng)
-        levels = self.doses[1:]
-
-        def acts(columns: Ints) -> Sequence[Intervention]:
-            return [Identity(), *(self._move(v, alpha, columns) for alpha in levels for v in drawn)]
-
-        n_acts = len(levels) * len(drawn) + 1
-        return Design(acts=acts, n_acts=n_acts, sites=self.sites, description=self.null_name)
+        return edits_at([(self.place, one) for one in self._moves(drawn)], self.null_name)
 
 
 def bind(factor: spec.Directions, to: Binding) -> Moves:

@@ -19,7 +19,7 @@ from paribus.errors import ConfigError, DataError, size_of
 from paribus.factors._alike import refuse_uneven, spans
 from paribus.factors._vectors import on_contexts
 from paribus.measure.executor import Executor
-from paribus.measure.factor import ActUnits
+from paribus.measure.factor import ActUnits, of_like_strata
 from paribus.measure.place import Place
 
 MOST_BYTES = 4 << 30
@@ -105,17 +105,7 @@ class Donated(ActUnits):
         """
         sites = [str(place.site) for place in self.places]
         strata = np.array([site if sites.count(site) > 1 else re.sub(r"\d+", "N", site) for site in sites])
-        found = []
-        for row in off:
-            own, counts = np.unique(strata[row], return_counts=True)
-            others = [np.flatnonzero((strata == one) & ~row & self.able) for one in own]
-            if not len(own) or any(len(pool) < n for pool, n in zip(others, counts, strict=True)):
-                found.append(np.empty((0, int(row.sum())), np.int64))
-                continue
-            pairs = list(zip(others, counts.tolist(), strict=True))
-            draws = [np.concatenate([rng.choice(pool, n, replace=False) for pool, n in pairs]) for _ in range(n_null)]
-            found.append(np.array(draws))
-        return found
+        return of_like_strata(off, strata, self.able, n_null, rng)
 
     def unrelated(self, columns: Ints, n_draws: int, executor: Executor, rng: np.random.Generator) -> list[Donated]:
         """Return the same places given by the donors of other contexts instead: one for each draw.

@@ -13,7 +13,7 @@ from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import AffineErase, Identity, ProjectOut
 from paribus.errors import ConfigError
 from paribus.factors import spec
-from paribus.factors._vectors import bound_place, classes, vectors
+from paribus.factors._vectors import bound_place, classes, edits_at, vectors
 from paribus.measure.binding import Binding
 from paribus.measure.design import Design
 from paribus.measure.executor import Executor
@@ -85,19 +85,15 @@ class Erasures(ActFactor):
         return {} if design is None else {MATCHED: design}
 
     def _random(self, n_null: int, kind: str, name: str, rng: np.random.Generator) -> Design | None:
-        edits: list[Intervention] = []
+        edits: list[tuple[Place, Intervention]] = []
         for one in self.erasers:
             d = len(one.center)
             if not 1 <= one.rank < d:
                 return None
             center = torch.from_numpy(one.center).float()
             for basis in random_subspaces(n_null, d, one.rank, kind=kind, rng=rng, root=self.root):
-                edits.append(ProjectOut(torch.from_numpy(basis).float(), center))
-
-        def acts(columns: Ints) -> Sequence[Intervention]:
-            return [Identity(), *(self.place.within(one, columns) for one in edits)]
-
-        return Design(acts=acts, n_acts=len(edits) + 1, sites=self.sites, description=name)
+                edits.append((self.place, ProjectOut(torch.from_numpy(basis).float(), center)))
+        return edits_at(edits, name)
 
 
 def _edit(eraser: Eraser) -> Intervention:

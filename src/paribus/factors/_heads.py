@@ -15,10 +15,10 @@ from paribus.engine.parts import Together
 from paribus.engine.replacements import Graft
 from paribus.engine.short_names import layer_of
 from paribus.errors import ConfigError
-from paribus.factors._alike import Donors, drawn, refuse_without_donor, sizes_at
+from paribus.factors._alike import Donors, donors_at, refuse_without_donor
 from paribus.factors._vectors import on_contexts, vectors
 from paribus.measure.executor import Executor
-from paribus.measure.factor import ActUnits
+from paribus.measure.factor import ActUnits, of_like_strata
 from paribus.measure.place import Place, heads_at
 from paribus.measure.subject import Subject
 
@@ -79,13 +79,7 @@ class LayeredHeads(ActUnits):
             return self
         if self.ablation == "mean":
             return replace(self, means=self._means(executor, rows))
-        sizes = sizes_at(self.places[0], executor.subject)  # every layer has the same positions
-        some = drawn(rows, MOST_DONORS, sizes, self.rng)
-        own = None if sizes is None else sizes[some]
-        donated = (
-            Donors(place.part(executor.values(str(place.site), some), some), own, sizes) for place in self.places
-        )
-        return replace(self, donated=tuple(donated))
+        return replace(self, donated=donors_at(self.places, rows, MOST_DONORS, self.rng, executor))
 
     def check_rows(self, subject: Subject, reported: Ints, fit: Ints) -> None:
         """Refuse contexts without a donor of as many positions."""
@@ -101,20 +95,7 @@ class LayeredHeads(ActUnits):
     def like(self, off: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
         """Return for each set random ones with as many heads in each layer (of all, if not matched), none its own."""
         layers = np.array([index if self.matched else 0 for index, _ in self.heads])
-        found = []
-        for row in off:
-            own = np.flatnonzero(row)
-            others = {index: np.flatnonzero((layers == index) & ~row) for index in np.unique(layers[own]).tolist()}
-            wanted = {index: int((layers[own] == index).sum()) for index in others}
-            if not len(own) or any(len(others[index]) < n for index, n in wanted.items()):
-                found.append(np.empty((0, len(own)), np.int64))
-                continue
-            draws = [
-                np.concatenate([rng.choice(others[index], n, replace=False) for index, n in wanted.items()])
-                for _ in range(n_null)
-            ]
-            found.append(np.array(draws))
-        return found
+        return of_like_strata(off, layers, np.ones(len(layers), bool), n_null, rng)
 
     def remove(self, off: Bools, columns: Ints) -> Intervention:
         """Return what sets the heads ``off [k]`` in contexts ``columns``."""

@@ -12,6 +12,7 @@ from paribus.arrays import Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.replacements import SetFeature
+from paribus.factors._vectors import edits_at
 from paribus.features.columns import Latents
 from paribus.measure.design import Design
 from paribus.measure.factor import ActFactor
@@ -72,10 +73,8 @@ class LatentLevels(ActFactor):
 
     def acts(self, columns: Ints) -> Sequence[Intervention]:
         """Return the settings."""
-        return [Identity(), *(self._set(one, columns) for one in self.levels)]
-
-    def _set(self, level: LatentLevel, columns: Ints) -> Intervention:
-        return level.place.within(self.columns.setter(self.latent, level.value), columns)
+        setter = self.columns.setter
+        return [Identity(), *(one.place.within(setter(self.latent, one.value), columns) for one in self.levels)]
 
     def null_design(self, n_null: int, rng: np.random.Generator) -> Design | None:
         """Return the same settings of other latents."""
@@ -87,26 +86,19 @@ class LatentLevels(ActFactor):
         return {name: design for name, design in made.items() if design is not None}
 
     def _design(self, setters: Sequence[Setter], description: str) -> Design | None:
-        if not setters:
-            return None
         edits = [(one.place, setter(one.name, one.value)) for one in self.levels for setter in setters]
+        return edits_at(edits, description) if edits else None
 
-        def acts(columns: Ints) -> Sequence[Intervention]:
-            return [Identity(), *(place.within(edit, columns) for place, edit in edits)]
 
-        return Design(acts=acts, n_acts=len(edits) + 1, sites=self.sites, description=description)
+def in_random_directions(columns: Latents, latent: int, n_null: int, rng: np.random.Generator) -> Sequence[Setter]:
+    """Return what changes by the same amount as a latent in every context, along random directions."""
+    drawn = torch.from_numpy(rng.standard_normal((n_null, columns.sae.width)))
 
-    def in_random_directions(self, n_null: int, rng: np.random.Generator) -> Sequence[Setter]:
-        """Return what changes by the same amount in every context, along random directions."""
-        width = self.columns.sae.width
-        drawn = torch.from_numpy(rng.standard_normal((n_null, width)))
-        unit = torch.nn.functional.normalize(drawn, dim=1)
+    def setter(direction: torch.Tensor) -> Setter:
+        def made(_: str, value: float) -> SetFeature:
+            own = columns.setter(latent, value)
+            return replace(own, decoder=direction.to(own.decoder) * own.decoder.norm())
 
-        def setter(direction: torch.Tensor) -> Setter:
-            def made(_: str, value: float) -> SetFeature:
-                own = self.columns.setter(self.latent, value)
-                return replace(own, decoder=direction.to(own.decoder) * own.decoder.norm())
+        return made
 
-            return made
-
-        return [setter(one) for one in unit]
+    return [setter(one) for one in torch.nn.functional.normalize(drawn, dim=1)]

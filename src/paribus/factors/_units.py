@@ -15,7 +15,7 @@ from paribus.engine.replacements import Graft
 from paribus.engine.short_names import places
 from paribus.errors import ConfigError
 from paribus.factors import spec
-from paribus.factors._alike import Donors, drawn, refuse_without_donor, sizes_at
+from paribus.factors._alike import Donors, donors_at, refuse_without_donor
 from paribus.factors._heads import LayeredHeads, layered
 from paribus.factors._vectors import bound_place, chosen, vectors
 from paribus.measure.binding import Binding
@@ -68,10 +68,7 @@ class Channels(ActUnits):
         size = np.abs(h).mean(0)
         donated = None
         if self.ablation == "resample":
-            places = sizes_at(self.place, executor.subject)
-            some = drawn(rows, MOST_DONORS, places, self.rng)
-            values = self.place.part(executor.values(self.sites[0], some), some)
-            donated = Donors(values, None if places is None else places[some], places)
+            (donated,) = donors_at((self.place,), rows, MOST_DONORS, self.rng, executor)
         sizes = np.array([size[list(group)].mean() for group in self.everything])
         return replace(self, mean=h.mean(0), sizes=sizes, donated=donated)
 

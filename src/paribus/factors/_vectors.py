@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from paribus.arrays import Floats, Ints
+from paribus.engine.intervention import Intervention
+from paribus.engine.interventions import Identity
 from paribus.engine.short_names import place as single
 from paribus.errors import ConfigError, DataError
+from paribus.measure.design import Design
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 
@@ -36,6 +39,15 @@ def on_contexts(place: Place, executor: Executor) -> Place:
         if reason := subject.refused_position(position):
             raise ConfigError(f"place {place}: position {position} {reason}")
     return place.on(subject.positions, subject.name)
+
+
+def edits_at(edits: Sequence[tuple[Place, Intervention]], description: str) -> Design:
+    """Return a design of the contexts as they are, then under each edit, kept to its (bound) place of one site."""
+
+    def acts(columns: Ints) -> Sequence[Intervention]:
+        return [Identity(), *(place.within(edit, columns) for place, edit in edits)]
+
+    return Design(acts=acts, n_acts=len(edits) + 1, sites=(str(edits[0][0].site),), description=description)
 
 
 def vectors(executor: Executor, place: Place, rows: Ints) -> Floats:

@@ -264,6 +264,30 @@ class ActUnits(Units):
         return Design(acts=acts, n_acts=len(on), sites=self.sites, description=self.name)
 
 
+def of_like_strata(off: Bools, strata: np.ndarray, able: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
+    """Return for each set of units random ones with as many of each stratum: ``[n_null, members]``, or none ``[0, ...]``.
+
+    Args:
+        off: The sets ``[m, k]``.
+        strata: The stratum of each unit ``[k]``.
+        able: Units that may be drawn; those of a set itself are not ``[k]``.
+        n_null: Random sets for each.
+        rng: Draws them.
+    """
+    found = []
+    for row in off:
+        own, counts = np.unique(strata[row], return_counts=True)
+        pools = [
+            (np.flatnonzero((strata == one) & able & ~row), n) for one, n in zip(own, counts.tolist(), strict=True)
+        ]
+        if not pools or any(len(pool) < n for pool, n in pools):
+            found.append(np.empty((0, int(row.sum())), np.int64))
+            continue
+        draws = [np.concatenate([rng.choice(pool, n, replace=False) for pool, n in pools]) for _ in range(n_null)]
+        found.append(np.array(draws))
+    return found
+
+
 def crossed(one: Factor, other: Factor) -> Design:
     """Return all combinations of two factors' levels as conditions, those of ``other`` going fastest.
 
@@ -280,27 +304,26 @@ def crossed(one: Factor, other: Factor) -> Design:
         >>> crossed(Push(), Push()).n_conditions
         4
     """
+    n, name = one.n_levels * other.n_levels, f"{one.name} x {other.name}"
     if isinstance(one, InputFactor) and isinstance(other, InputFactor):
         first, second = one, other
 
         def edit(cells: Any) -> Any:
             outer = first.edit(cells)
             inner = second.edit(outer)  # [other, one, b]
-            order = np.arange(first.n_levels * second.n_levels).reshape(second.n_levels, first.n_levels).T.ravel()
+            order = np.arange(n).reshape(second.n_levels, first.n_levels).T.ravel()
             return flattened(inner)[order]
 
-        return Design(edit, one.n_levels * other.n_levels, description=f"{one.name} x {other.name}")
+        return Design(edit, n, description=name)
     if isinstance(one, InputFactor) and isinstance(other, ActFactor):
-        return Design(one.edit, one.n_levels, other.acts, other.n_levels, other.sites, f"{one.name} x {other.name}")
+        return Design(one.edit, one.n_levels, other.acts, other.n_levels, other.sites, name)
     if isinstance(one, ActFactor) and isinstance(other, ActFactor) and one.sites == other.sites:
         before, after = one, other
 
         def acts(columns: Ints) -> Sequence[Intervention]:
             return [Chain((a, b)) for a in before.acts(columns) for b in after.acts(columns)]
 
-        return Design(
-            acts=acts, n_acts=one.n_levels * other.n_levels, sites=one.sites, description=f"{one.name} x {other.name}"
-        )
+        return Design(acts=acts, n_acts=n, sites=one.sites, description=name)
     raise ConfigError(
         f"factors {one.name} and {other.name}: give the one that edits inputs first; two that edit activations must be "
         "at the same place"

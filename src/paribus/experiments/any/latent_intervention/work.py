@@ -27,7 +27,7 @@ from paribus.experiments.any.latent_intervention.target import Target, target
 from paribus.experiments.base import Recorder
 from paribus.experiments.effect_vector import EffectVector, Promised
 from paribus.experiments.setup import NetworkSetup
-from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter
+from paribus.factors._latent_levels import LatentLevel, LatentLevels, Setter, Setters, in_random_directions
 from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
@@ -214,16 +214,13 @@ class _Measuring:
         return f"latent {latent} to {name}" + (f" at {_said(place)}" if place.at_some else "")
 
     def _factor(self, latent: int, levels: tuple[LatentLevel, ...]) -> LatentLevels:
-        made = LatentLevels(
-            latent, self.found.columns, levels, like=lambda n, _: self._like(latent, n), further={}, null_name=LIKE
-        )
-        return replace(
-            made,
-            further={
-                DIRECTIONS: made.in_random_directions,
-                RANDOM: lambda n, _: self._random(latent, n),
-            },
-            name=f"latent {latent}",
+        columns = self.found.columns
+        further: dict[str, Setters] = {
+            DIRECTIONS: lambda n, rng: in_random_directions(columns, latent, n, rng),
+            RANDOM: lambda n, _: self._random(latent, n),
+        }
+        return LatentLevels(
+            latent, columns, levels, lambda n, _: self._like(latent, n), further, f"latent {latent}", LIKE
         )
 
     def _like(self, latent: int, n: int) -> list[Setter]:
