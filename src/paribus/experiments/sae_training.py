@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from paribus.experiments.base import Recorder, Setup
-from paribus.experiments.history import history_figure, history_table
+from paribus.experiments.history import history_figure, history_of
 from paribus.experiments.train_sae import TrainSAE
 from paribus.models.nets.sae import SparseAutoencoder
 from paribus.results.evidence import Evidence
@@ -103,16 +102,12 @@ def _trained(
     settings = SAETraining(**{name: getattr(experiment, name) for name in names})
     if sae.top_k is not None:
         settings = replace(settings, l1=0.0)
-    seen: list[dict[str, Any]] = []
-
-    def observe(step: int, found: SAEQuality) -> None:
-        found = replace(found, mse=found.mse * vectors.scale**2)
-        seen.append({"step": step, **dataclasses.asdict(found)})
-        for name in QUALITY_COLUMNS:
-            recorder.metric(name, getattr(found, name), step=step)
-
     scaled = vectors.scale != 1.0
-    try:
+    with history_of(recorder, {"step": "optimiser steps so far", **QUALITY_COLUMNS}) as observe:
+
+        def evaluated(step: int, found: SAEQuality) -> None:
+            observe({"step": step, **dataclasses.asdict(replace(found, mse=found.mse * vectors.scale**2))})
+
         run = train_sae(
             sae,
             vectors.train / vectors.scale if scaled else vectors.train,
@@ -121,12 +116,9 @@ def _trained(
             seed=setup.seed,
             identity=vectors.identity,
             workspace=recorder.workspace,
-            observe=observe,
+            observe=evaluated,
             progress=lambda parts: recorder.progress(parts, total=len(parts), description="evaluations"),
         )
-    finally:
-        if seen:
-            recorder.table(history_table(seen, {"step": "optimiser steps so far", **QUALITY_COLUMNS}))
     if scaled:  # ReLU, top-k and a linear decoder commute with a scale
         with torch.no_grad():
             for bias in (sae.encoder.bias, sae.decoder_bias):

@@ -265,7 +265,7 @@ class ActUnits(Units):
 
 
 def of_like_strata(off: Bools, strata: np.ndarray, able: Bools, n_null: int, rng: np.random.Generator) -> list[Ints]:
-    """Return for each set of units random ones with as many of each stratum: ``[n_null, members]``, or none ``[0, ...]``.
+    """Return for each set of units random ones with as many of each stratum ``[n_null, members]``, or none.
 
     Args:
         off: The sets ``[m, k]``.
@@ -276,10 +276,8 @@ def of_like_strata(off: Bools, strata: np.ndarray, able: Bools, n_null: int, rng
     """
     found = []
     for row in off:
-        own, counts = np.unique(strata[row], return_counts=True)
-        pools = [
-            (np.flatnonzero((strata == one) & able & ~row), n) for one, n in zip(own, counts.tolist(), strict=True)
-        ]
+        wanted = zip(*np.unique(strata[row], return_counts=True), strict=True)
+        pools = [(np.flatnonzero((strata == one) & able & ~row), int(n)) for one, n in wanted]
         if not pools or any(len(pool) < n for pool, n in pools):
             found.append(np.empty((0, int(row.sum())), np.int64))
             continue

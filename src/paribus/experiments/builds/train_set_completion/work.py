@@ -9,9 +9,9 @@ from paribus.experiments.base import Recorder
 from paribus.experiments.builds import _set_training as shared
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.builds.train_set_completion.loop import SetCompletionLoop
-from paribus.experiments.builds.train_set_completion.settings import SetCompletionEpoch, SetCompletionTraining
+from paribus.experiments.builds.train_set_completion.settings import SetCompletionTraining
 from paribus.experiments.builds.train_set_completion.spec import TrainSetCompletion
-from paribus.experiments.history import checkpoint_table, history_figure, history_table
+from paribus.experiments.history import checkpoint_table, history_figure, history_of
 from paribus.models.state import cpu_state, state_digest
 from paribus.results.schema import Aggregates
 from paribus.training.loops.workspace import checkpoint_name
@@ -46,16 +46,6 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
     network = shared.trainable(setup)
     names = [f.name for f in dataclasses.fields(SetCompletionTraining)]
     settings = SetCompletionTraining(**{name: getattr(experiment, name) for name in names})
-    seen: list[SetCompletionEpoch] = []
-
-    def observe(entry: SetCompletionEpoch) -> None:
-        seen.append(entry)
-        for name in ("train_loss", "val_loss", "recall"):
-            recorder.metric(name, getattr(entry, name), step=entry.epoch)
-
-    def hand_over() -> None:
-        recorder.table(history_table([dataclasses.asdict(entry) for entry in seen], HISTORY_COLUMNS))
-
     loop = SetCompletionLoop(
         network,
         setup.corpus.builds,
@@ -66,13 +56,11 @@ def run(experiment: TrainSetCompletion, setup: BuildSetup, recorder: Recorder) -
         workspace=recorder.workspace,
         device=setup.device,
     )
-    try:
-        run = loop.run(observe, lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"))
-    except BaseException:
-        if seen:
-            hand_over()
-        raise
-    hand_over()
+    with history_of(recorder, HISTORY_COLUMNS) as observe:
+        run = loop.run(
+            lambda entry: observe(dataclasses.asdict(entry)),
+            lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"),
+        )
     if run.resumed_from is not None:
         recorder.warn(f"training was interrupted and taken up again after epoch {run.resumed_from}")
     recorder.table(checkpoint_table(run.best_epoch, shared.CHOSEN))

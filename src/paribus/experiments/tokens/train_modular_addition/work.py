@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 
 from paribus.experiments.base import Recorder
-from paribus.experiments.history import history_table
+from paribus.experiments.history import checkpoints_table, history_of
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.tokens.train_modular_addition.loop import (
     Evaluation,
@@ -48,21 +47,11 @@ def run(experiment: TrainModularAddition, setup: LabelledSetup, recorder: Record
     """
     data, network = setup.data, setup.model.to(setup.device).train()
     settings = settings_of(experiment)
-    seen: list[Evaluation] = []
-
-    def observe(evaluation: Evaluation) -> None:
-        seen.append(evaluation)
-        for name, value in dataclasses.asdict(evaluation).items():
-            if name != "epoch":
-                recorder.metric(name, value, step=evaluation.epoch)
-
-    def hand_over(history: Sequence[Evaluation]) -> None:
-        recorder.table(history_table([dataclasses.asdict(one) for one in history], COLUMNS))
 
     def keep(epoch: int) -> None:
         recorder.workspace.save(checkpoint_name(epoch), {"model": cpu_state(network), "epoch": epoch})
 
-    try:
+    with history_of(recorder, COLUMNS) as observe:
         history = train_modular(
             network,
             torch.as_tensor(data.inputs, device=setup.device),
@@ -73,15 +62,13 @@ def run(experiment: TrainModularAddition, setup: LabelledSetup, recorder: Record
             identity=f"{data.digest}/{state_digest(network.state_dict())}",
             workspace=recorder.workspace,
             keep=keep,
-            observe=observe,
+            observe=lambda evaluation: observe(dataclasses.asdict(evaluation)),
             progress=lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"),
         )
-    except BaseException:
-        if seen:
-            hand_over(seen)
-        raise
-    hand_over(history)
-    recorder.table(_checkpoints(settings.keep))
+    # No choice is made on held-out pairs: the last weights are those that other experiments take.
+    meanings = {"peak_val": "what checkpoint=peak_val means here: the last epoch, as held-out pairs choose nothing"}
+    last = settings.keep[-1]
+    recorder.table(checkpoints_table(settings.keep, meanings, peak_val=last, final=last))
     for epoch in settings.keep:
         recorder.workspace.publish(checkpoint_name(epoch))
     summary = summarise(history, experiment.level)
@@ -133,15 +120,6 @@ def summarise(history: list[Evaluation], level: float) -> dict[str, Any]:
         "final_val_acc": last.val_acc,
         "final_weight_norm": last.weight_norm,
     }
-
-
-def _checkpoints(kept: tuple[int, ...]) -> Table:
-    frame = pd.DataFrame({"epoch": list(kept), "checkpoint": [checkpoint_name(epoch) for epoch in kept]})
-    # No choice is made on held-out pairs: the last weights are those that other experiments take.
-    frame["peak_val"] = frame["final"] = [epoch == kept[-1] for epoch in kept]
-    meanings = {"peak_val": "what checkpoint=peak_val means here: the last epoch, as held-out pairs choose nothing"}
-    says = "One row per checkpoint that was kept."
-    return Table("checkpoints", says, Evidence.TRAINING, frame, meanings)
 
 
 def _summary(summary: dict[str, Any]) -> Table:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
+from paribus.experiments.history import checkpoints_table, history_of
 from paribus.experiments.setup_labelled import LabelledSetup
 from paribus.experiments.training.train_classifier.spec import TrainClassifier
 from paribus.results.evidence import Evidence
@@ -17,7 +18,6 @@ from paribus.results.schema import Aggregates, Figure, Table
 from paribus.subjects.in_splits import SPLITS
 from paribus.training.init_scale import ScaledTensor
 from paribus.training.loops.classifier import Training, train_classifier
-from paribus.training.loops.measure import Evaluation
 from paribus.training.loops.workspace import checkpoint_name
 from paribus.training.spec import TrainingSpec
 
@@ -54,16 +54,9 @@ def run(experiment: TrainClassifier, setup: LabelledSetup, recorder: Recorder) -
         raise ConfigError("training: a training condition is needed, e.g. training=standard")
     if spec.mixed_precision and setup.device == "cpu":
         recorder.warn("training.mixed_precision has no effect on the CPU: trained in single precision")
-    seen: list[Evaluation] = []
     lacking = {f"{split}_acc" for split in SPLITS if split not in setup.data.splits}
 
-    def observe(evaluation: Evaluation) -> None:
-        seen.append(evaluation)
-        for name, value in dataclasses.asdict(evaluation).items():
-            if name != "epoch" and name not in lacking:
-                recorder.metric(name, value, step=evaluation.epoch)
-
-    try:
+    with history_of(recorder, HISTORY_COLUMNS, lacking) as observe:
         training = train_classifier(
             setup.model,
             setup.data,
@@ -72,16 +65,11 @@ def run(experiment: TrainClassifier, setup: LabelledSetup, recorder: Recorder) -
             workspace=recorder.workspace,
             device=setup.device,
             batch_limit=setup.batch_limit,
-            observe=observe,
+            observe=lambda evaluation: observe(dataclasses.asdict(evaluation)),
             progress=lambda epochs: recorder.progress(epochs, total=len(epochs), description="epochs"),
         )
-    except BaseException:
-        if seen:
-            recorder.table(_history_table(seen))
-        raise
     if training.resumed_from is not None:
         recorder.warn(f"training was interrupted and taken up again after epoch {training.resumed_from}")
-    recorder.table(_history_table(training.history))
     recorder.table(_checkpoint_table(training))
     recorder.table(_scaling_table(training.scaled, spec))
     _warn_of_scaling(training.scaled, spec, recorder)
@@ -134,36 +122,17 @@ def _say_choice(training: Training, recorder: Recorder) -> None:
         recorder.warn("The data have no split val: peak_val is the best accuracy on id_val, which is reported too.")
 
 
-def _history_table(history: tuple[Evaluation, ...] | list[Evaluation]) -> Table:
-    return Table(
-        name="history",
-        description="One row per evaluation during training.",
-        evidence=Evidence.TRAINING,
-        frame=pd.DataFrame([dataclasses.asdict(evaluation) for evaluation in history], columns=list(HISTORY_COLUMNS)),
-        columns=HISTORY_COLUMNS,
-    )
-
-
 def _checkpoint_table(training: Training) -> Table:
-    frame = pd.DataFrame(
-        {
-            "epoch": list(training.kept),
-            "checkpoint": [checkpoint_name(epoch) for epoch in training.kept],
-            "peak_val": [epoch == training.peak_val_epoch for epoch in training.kept],
-            "peak_ood": [epoch == training.peak_ood_epoch for epoch in training.kept],
-            "final": [epoch == training.history[-1].epoch for epoch in training.kept],
-        }
-    )
     meanings = {
         "peak_val": "best accuracy on the validation domain",
         "peak_ood": "best accuracy on the OOD domain (selected on the reported split)",
     }
-    says = "One row per checkpoint that was kept."
-    return Table("checkpoints", says, Evidence.TRAINING, frame, meanings)
+    peaks = {"peak_val": training.peak_val_epoch, "peak_ood": training.peak_ood_epoch}
+    return checkpoints_table(training.kept, meanings, **peaks, final=training.history[-1].epoch)
 
 
 def _scaling_table(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec) -> Table:
-    frame = _frame([dataclasses.asdict(tensor) for tensor in scaled], ["name", "shape", "before_norm"])
+    frame = pd.DataFrame([dataclasses.asdict(one) for one in scaled], columns=["name", "shape", "before_norm"])
     frame["factor"] = spec.init_scale
     meanings = {
         "before_norm": "a normalisation follows: the scale leaves the function as it is and shrinks its steps",
@@ -179,7 +148,7 @@ def _summary_table(summary: dict[str, Any]) -> Table:
         "ood_at_peak_val": "OOD accuracy at the epoch that is best on the validation domain",
     }
     says = "The one row that sums the training up."
-    return Table("summary", says, Evidence.TRAINING, _frame([summary], list(summary)), meanings)
+    return Table("summary", says, Evidence.TRAINING, pd.DataFrame([summary]), meanings)
 
 
 def _warn_of_scaling(scaled: tuple[ScaledTensor, ...], spec: TrainingSpec, recorder: Recorder) -> None:
@@ -203,7 +172,3 @@ def _figures(n_classes: int, lacking: Collection[str]) -> list[Figure]:
         curves.titled("Accuracy over training", says, xlabel="epoch", ylabel="accuracy", **looks),
         sizes.titled("Weight norm and feature rank over training", xlabel="epoch", **norms),
     ]
-
-
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=columns)
