@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import ANY, Experiment, Recorder
-from paribus.experiments.suiting import refuse_said
+from paribus.experiments.suiting import OnBuildsOrOthers
 from paribus.models.sae import read_anew, sae_files
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates
 from paribus.spec import field
-
-OF_BUILDS = ("rung",)
-ELSEWHERE = ("place", "path", "clamp", "split", "n_contexts", "n_permutations")
-"""Fields that a survey of builds has, and those that one of any other network has, by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureSurvey(Experiment):
+class FeatureSurvey(OnBuildsOrOthers):
     """Rank all latents of an autoencoder, or all units of a place, on one half of the clusters, and choose a few.
 
     The chosen ones differ in what leads them: an ability family or the weapon of builds; a label or a domain of others.
@@ -32,12 +25,13 @@ class FeatureSurvey(Experiment):
 
     type: ClassVar[str] = "feature_survey"
     evidence: ClassVar[Evidence] = Evidence.OBSERVATIONAL
-    subject: ClassVar[str] = "builds"
-    subjects: ClassVar[tuple[str, ...]] = (ANY,)
     version: ClassVar[int] = 2
     summary: ClassVar[str] = "Ranks all latents of an autoencoder, or units, and chooses those that a study works on."
     work: ClassVar[str] = "paribus.experiments.builds.feature_survey.work"
     work_elsewhere: ClassVar[str] = "paribus.experiments.any.feature_survey.work"
+    of_builds: ClassVar[tuple[str, ...]] = ("rung",)
+    elsewhere: ClassVar[tuple[str, ...]] = ("place", "path", "clamp", "split", "n_contexts", "n_permutations")
+    on_builds: ClassVar[str] = "a survey of builds reads the model's own autoencoder"
     needs: ClassVar[tuple[str, ...]] = ("data", "model", "slice", "constraints")
     takes_dtype: ClassVar[bool] = True
     chooses_features: ClassVar[bool] = True
@@ -93,37 +87,3 @@ class FeatureSurvey(Experiment):
     def fingerprint(self) -> str:
         """Return with what it is measured, and how a SAELens folder is read where that is not as it always was."""
         return " ".join(filter(None, (super().fingerprint(), read_anew(self.path, several=True))))
-
-    def suits(self, subject: str) -> None:
-        """Refuse fields that say nothing on data of this kind.
-
-        Raises:
-            ConfigError: If one is set.
-        """
-        if subject == self.subject:
-            refuse_said(self, ELSEWHERE, "a survey of builds reads the model's own autoencoder")
-        else:
-            refuse_said(self, OF_BUILDS, "belongs to builds")
-
-    def validate(self, setup: Any) -> None:
-        """Check that there are enough features, and something that they can go along with.
-
-        Raises:
-            ConfigError: If not, or a field is set that says nothing on these data.
-        """
-        self.suits(setup.subject_name)
-        self._work_on(setup).validate(self, setup)
-
-    def run(self, setup: Any, recorder: Recorder) -> Aggregates:
-        """Look at every feature and choose, as the data allow.
-
-        Raises:
-            ConfigError: If something that is named does not exist.
-            ExperimentError: If no feature fires as often as a candidate must.
-        """
-        found: Aggregates = self._work_on(setup).run(self, setup, recorder)
-        return found
-
-    def _work_on(self, setup: Any) -> Any:
-        """Return the module that does the work on these data."""
-        return importlib.import_module(self.work if setup.subject_name == self.subject else self.work_elsewhere)

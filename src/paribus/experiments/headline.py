@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from paribus.experiments.base import Recorder
@@ -11,11 +10,6 @@ from paribus.results.hypothesis import COMPLETE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    _Ends = Mapping[str, float]
-
-LOW, HIGH = "_ci_low", "_ci_high"
-ADJ_LOW, ADJ_HIGH = "_ci_adj_low", "_ci_adj_high"
 
 
 def estimate(recorder: Recorder, name: str, value: float, low: float, high: float) -> None:
@@ -38,7 +32,7 @@ def estimate(recorder: Recorder, name: str, value: float, low: float, high: floa
         >>> sorted(recorder.metrics)
         ['slope', 'slope_ci_high', 'slope_ci_low']
     """
-    _kept(recorder, name, value, {LOW: low, HIGH: high})
+    _kept(recorder, name, value, "ci", low, high)
 
 
 def picked(recorder: Recorder, name: str, value: float, low: float, high: float) -> None:
@@ -53,7 +47,7 @@ def picked(recorder: Recorder, name: str, value: float, low: float, high: float)
         low: Lower end of the simultaneous interval, NaN where there is none.
         high: Upper end.
     """
-    _kept(recorder, name, value, {ADJ_LOW: low, ADJ_HIGH: high})
+    _kept(recorder, name, value, "ci_adj", low, high)
 
 
 def largest_row(frame: pd.DataFrame, value: str = "mean_delta") -> int | None:
@@ -95,23 +89,24 @@ def largest(recorder: Recorder, name: str, frame: pd.DataFrame, value: str = "me
     Returns:
         The place of its row; None, and nothing is kept, where no row has an effect.
     """
-    return _largest(recorder, name, frame, value, lambda effect, ends: (effect, ends))
+    return _largest(recorder, name, frame, value, sized=False)
 
 
 def largest_size(recorder: Recorder, name: str, frame: pd.DataFrame, value: str = "mean_delta") -> int | None:
     """Keep the size of the largest effect of a table, with its interval in the direction of the effect."""
-    return _largest(recorder, name, frame, value, _sized)
+    return _largest(recorder, name, frame, value, sized=True)
 
 
-def _largest(
-    recorder: Recorder, name: str, frame: pd.DataFrame, value: str, kept: Callable[[float, _Ends], tuple[float, _Ends]]
-) -> int | None:
+def _largest(recorder: Recorder, name: str, frame: pd.DataFrame, value: str, *, sized: bool) -> int | None:
     place = largest_row(frame, value)
     if place is None:
         return None
     row = frame.iloc[place]
-    effect = float(row[value])
-    _kept(recorder, name, *kept(effect, {ADJ_LOW: float(row["ci_adj_low"]), ADJ_HIGH: float(row["ci_adj_high"])}))
+    effect, low, high = (float(row[column]) for column in (value, "ci_adj_low", "ci_adj_high"))
+    if sized and effect < 0:
+        picked(recorder, name, -effect, -high, -low)
+    else:
+        picked(recorder, name, effect, low, high)
     larger, tested = int((frame[value].abs() > abs(effect)).sum()), int(frame["p"].notna().sum())
     if larger:
         recorder.warn(
@@ -123,13 +118,8 @@ def _largest(
     return place
 
 
-def _sized(effect: float, ends: _Ends) -> tuple[float, _Ends]:
-    return abs(effect), ends if effect >= 0 else {ADJ_LOW: -ends[ADJ_HIGH], ADJ_HIGH: -ends[ADJ_LOW]}
-
-
-def _kept(recorder: Recorder, name: str, value: float, ends: Mapping[str, float]) -> None:
+def _kept(recorder: Recorder, name: str, value: float, stem: str, low: float, high: float) -> None:
     recorder.metric(name, float(value))
-    low, high = ends.values()
     if math.isfinite(low) and math.isfinite(high) and low < high:
-        for end, number in ends.items():
-            recorder.metric(f"{name}{end}", float(number))
+        recorder.metric(f"{name}_{stem}_low", float(low))
+        recorder.metric(f"{name}_{stem}_high", float(high))

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paribus.errors import ConfigError
-from paribus.experiments.base import ANY, Experiment, Recorder
-from paribus.experiments.suiting import refuse_said
+from paribus.experiments.suiting import OnBuildsOrOthers
 from paribus.experiments.told import Sentence, Told
 from paribus.results.evidence import Evidence
-from paribus.results.schema import Aggregates
 from paribus.spec import field
 
 if TYPE_CHECKING:
     from paribus.experiments.setup import NetworkSetup
     from paribus.models.nets.sae import SparseAutoencoder
 
-OF_BUILDS = ("clamp",)
-ELSEWHERE = ("place", "top_k", "split")
-"""Fields that a training on builds has, and those that one on any other network has, by themselves."""
-
 
 @dataclass(frozen=True)
-class TrainSAE(Experiment):
+class TrainSAE(OnBuildsOrOthers):
     """Trains an autoencoder with unit-norm decoder columns; dead features are revived.
 
     On builds it reads the pooled vector before the last layer, on every other network the place that is named. There
@@ -68,8 +61,6 @@ class TrainSAE(Experiment):
 
     type: ClassVar[str] = "train_sae"
     evidence: ClassVar[Evidence] = Evidence.TRAINING
-    subject: ClassVar[str] = "builds"
-    subjects: ClassVar[tuple[str, ...]] = (ANY,)
     version: ClassVar[int] = 1
     summary: ClassVar[str] = "Trains a sparse autoencoder at a place of a trained network."
     tells: ClassVar[tuple[Told, ...]] = (
@@ -77,6 +68,9 @@ class TrainSAE(Experiment):
     )
     work: ClassVar[str] = "paribus.experiments.builds._train_sae"
     work_elsewhere: ClassVar[str] = "paribus.experiments.any.train_sae.work"
+    of_builds: ClassVar[tuple[str, ...]] = ("clamp",)
+    elsewhere: ClassVar[tuple[str, ...]] = ("place", "top_k", "split")
+    on_builds: ClassVar[str] = "a training on builds reads the pooled vector"
     needs: ClassVar[tuple[str, ...]] = ("data", "model")
     produces_model: ClassVar[bool] = True
     takes_model: ClassVar[bool] = True
@@ -93,44 +87,11 @@ class TrainSAE(Experiment):
         if self.top_k is not None and self.top_k >= self.n_features:
             raise ConfigError(f"TrainSAE: top_k ({self.top_k}) must be below n_features ({self.n_features})")
 
-    def suits(self, subject: str) -> None:
-        """Refuse fields that say nothing on data of this kind.
-
-        Raises:
-            ConfigError: If one is set.
-        """
-        if subject == self.subject:
-            refuse_said(self, ELSEWHERE, "a training on builds reads the pooled vector")
-        else:
-            refuse_said(self, OF_BUILDS, "belongs to builds")
-
-    def validate(self, setup: Any) -> None:
-        """Look up place and split.
-
-        Raises:
-            ConfigError: If one is not there, a field is set that says nothing on these data, or the model of builds
-                learns nothing.
-        """
-        self.suits(setup.subject_name)
-        self._work_on(setup.subject_name).validate(self, setup)
-
-    def run(self, setup: Any, recorder: Recorder) -> Aggregates:
-        """Train, or resume a killed run.
-
-        Raises:
-            DivergedError: If the loss is not finite; the history so far is handed over first.
-        """
-        found: Aggregates = self._work_on(setup.subject_name).run(self, setup, recorder)
-        return found
-
     def stand_in(self, setup: NetworkSetup) -> tuple[str, SparseAutoencoder]:
         """Return where the autoencoder is going to read, and one of its shape that is not trained.
 
         Raises:
             ConfigError: If the place does not exist.
         """
-        found: tuple[str, SparseAutoencoder] = self._work_on(setup.subject_name).stand_in(self, setup)
+        found: tuple[str, SparseAutoencoder] = self.work_on(setup).stand_in(self, setup)
         return found
-
-    def _work_on(self, subject: str) -> Any:
-        return self.work_module() if subject == self.subject else importlib.import_module(self.work_elsewhere)

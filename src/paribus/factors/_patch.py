@@ -13,7 +13,7 @@ from paribus.arrays import Ints
 from paribus.engine.intervention import Intervention
 from paribus.engine.interventions import Identity
 from paribus.engine.replacements import Graft
-from paribus.errors import ConfigError, DataError, nearest
+from paribus.errors import DataError
 from paribus.factors import spec
 from paribus.factors._alike import refuse_uneven, sizes_at
 from paribus.factors._vectors import bound_place
@@ -133,9 +133,7 @@ def _donors(factor: spec.Patch, subject: Subject, rng: np.random.Generator) -> I
 
 
 def _paired(split: str, subject: Subject) -> Ints:
-    if split not in subject.splits:
-        raise ConfigError(f"experiment.factor.split={split}: there is no such split; {nearest(split, subject.splits)}")
-    there = subject.splits[split]
+    there = subject.rows_of(split, "factor.split")
     donors = np.full(len(subject), -1, np.int64)
     for name, rows in subject.splits.items():
         if name != split and len(rows) == len(there):

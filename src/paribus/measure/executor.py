@@ -80,9 +80,13 @@ class Executor(Passes):
             key: What identifies the weights; see :class:`~paribus.engine.evaluation.Engine`.
         """
         super().__init__(network, subject, device=device, dtype=dtype, batch_limit=batch_limit)
-        self._dtype, self._batch_limit = dtype, batch_limit
-        self._cache = FeatureCache() if cache is None and key is None else cache
-        self._key = f"executor {next(_private_keys)}" if key is None else key
+        self._settings: dict[str, Any] = {
+            "device": self.device,
+            "dtype": dtype,
+            "batch_limit": batch_limit,
+            "cache": FeatureCache() if cache is None and key is None else cache,
+            "key": f"executor {next(_private_keys)}" if key is None else key,
+        }
         self._engines: dict[tuple[Any, ...], tuple[Engine, _Score]] = {}
         self._at: dict[str, AtSite] = {}
 
@@ -116,7 +120,6 @@ class Executor(Passes):
         *,
         ok: Bools | None = None,
         contrasts: Contrasts | None = None,
-        columns: Ints | None = None,
         rows: Ints | None = None,
     ) -> Stream:
         """Measure a design on all contexts, block by block as they are asked for.
@@ -127,7 +130,6 @@ class Executor(Passes):
             watch: Gets counts of illegal cells and of evaluations, and shows progress.
             ok: Which cells ``[levels, n]`` are known to be legal (from :meth:`feasible`); None: not yet known.
             contrasts: Mean effects asked of the readout's null features.
-            columns: Only these contexts, in one block; None for all.
             rows: Only these contexts, in blocks that fit into memory; None for all.
 
         Returns:
@@ -137,7 +139,7 @@ class Executor(Passes):
         Raises:
             ConfigError: If contrasts of null features are asked for in a design that edits activations.
         """
-        blocks = self._blocks(design.n_conditions, rows) if columns is None else [columns]
+        blocks = self._blocks(design.n_conditions, rows)
         undefined: set[int] = set()
 
         def edited() -> Iterator[tuple[Ints, Any]]:
@@ -240,15 +242,7 @@ class Executor(Passes):
         """
         name = str(Site.parse(site) if isinstance(site, str) else site)
         if name not in self._at:
-            engine = Engine(
-                self.network,
-                name,
-                device=self.device,
-                batch_limit=self._batch_limit,
-                dtype=self._dtype,
-                cache=self._cache,
-                key=self._key,
-            )
+            engine = Engine(self.network, name, **self._settings)
             self._at[name] = AtSite(engine, self.network, self.subject, moved=self.moved, batches=self.batches)
         return self._at[name]
 
@@ -263,12 +257,8 @@ class Executor(Passes):
                 also=sites[1:],
                 read=readout.place or None,
                 positions=readout.positions,
-                device=self.device,
-                batch_limit=self._batch_limit,
-                dtype=self._dtype,
-                cache=self._cache,
-                key=self._key,
                 score=score,
+                **self._settings,
             )
             self._engines[key] = engine, score
         return self._engines[key]

@@ -127,6 +127,16 @@ class Passes:
             visitor = stack.enter_context(visiting(self.network, site)) if site is not None else None
             self.batches.run(0, len(cells.ok), step, at_most=self._at_most)
 
+    def collected(self, cells: Any, place: str, *, each: Each | None = None) -> Tensor:
+        """Return the vectors ``[m, d]`` of flat cells ``[m]`` at a place, on the CPU; arguments as for :meth:`run`."""
+        found: dict[int, Tensor] = {}
+
+        def visit(batch: slice, x: Tensor, _: Any) -> None:
+            found[batch.start] = x.to("cpu", copy=True)
+
+        self.run(cells, place, visit, each=each)
+        return torch.cat([found[start] for start in sorted(found)])
+
     def vectors_of(self, value: Tensor, passed: Given, site: Site, each: Each | None) -> Tensor:
         """Return the vector of each row in a raw value at a site, of what ``each`` makes of it position by position.
 
@@ -190,25 +200,11 @@ class Passes:
 
     def vectors(self, site: str, columns: Ints) -> Floats:
         """Return the vectors ``[b, d]`` that contexts, unedited, have at a site."""
-        cells = self.subject.cells(columns)
-        found: dict[int, Floats] = {}
-
-        def visit(batch: slice, x: Tensor, _: Any) -> None:
-            found[batch.start] = x.double().cpu().numpy()
-
-        self.run(cells, site, visit)
-        return np.concatenate([found[start] for start in sorted(found)])
+        return self.collected(self.subject.cells(columns), site).double().numpy()
 
     def values(self, site: str, columns: Ints) -> Tensor:
         """Return the whole values ``[b, d, *positions]`` that contexts, unedited, have at a site, on the CPU."""
-        found: dict[int, Tensor] = {}
-
-        def keep(rows: slice, passed: Given, where: Site, value: Tensor) -> None:
-            axis = where.channel_axis(self.network, value.shape)
-            found[rows.start] = value.movedim(axis, 1).detach().cpu().clone()
-
-        self._visit((site,), columns, keep)
-        return torch.cat([found[start] for start in sorted(found)])
+        return self.values_at((site,), columns)[site]
 
     def values_at(self, sites: Sequence[str], columns: Ints) -> dict[str, Tensor]:
         """Return the whole values that contexts, unedited, have at several sites, read in the same passes.
@@ -235,13 +231,8 @@ class Passes:
             contexts: Which contexts.
         """
         wanted = torch.from_numpy(np.asarray(rows)).to(self.device)
-        found: dict[int, Floats] = {}
-
-        def visit(batch: slice, x: Tensor, _: Any) -> None:
-            found[batch.start] = x[:, : len(wanted)].double().cpu().numpy()
-
-        self.run(self.subject.cells(contexts), site, visit, each=at_each_position(columns, wanted))
-        return np.concatenate([found[start] for start in sorted(found)])
+        both = self.collected(self.subject.cells(contexts), site, each=at_each_position(columns, wanted))
+        return both[:, : len(wanted)].double().numpy()
 
     def at_positions(self, site: str, columns: Ints) -> Tensor:
         """Return the vectors ``[m, d]`` at all positions that count, of contexts unedited, in their order."""

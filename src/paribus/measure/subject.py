@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from paribus.arrays import Ints
 from paribus.engine.given import Given, given
 from paribus.engine.sites import Site
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, nearest
 from paribus.measure.cells import ArrayCells
 from paribus.measure.contexts import Contexts
 from paribus.measure.latest import LatestInputs
@@ -120,6 +120,20 @@ class Subject(ABC):
         if self.output_names:
             return len(self.output_names)
         return 0 if self.label is None else int(np.max(self.label)) + 1
+
+    def rows_of(self, split: str, field: str = "split") -> Ints:
+        """Return the contexts of a split ``[n]``.
+
+        Args:
+            split: Its name.
+            field: The field of the experiment that names it.
+
+        Raises:
+            ConfigError: If there is none of that name.
+        """
+        if split not in self.splits:
+            raise ConfigError(f"experiment.{field}={split}: there is no such split; {nearest(split, self.splits)}")
+        return np.asarray(self.splits[split], np.int64)
 
     @abstractmethod
     def cells(self, columns: Ints) -> Any:

@@ -29,7 +29,7 @@ KL = "kl"
 """A readout that is never negative, so that a test against 0 is meaningless."""
 MOST_MOMENTS = 2000
 """Contexts on which like features are looked for."""
-NEED_LABELS = ("correct", "label_margin", "loss")
+NEED_LABELS = {"correct": Correctness, "label_margin": LabelLogit, "loss": Loss}
 
 
 def readout_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> tuple[str, Readout]:
@@ -60,13 +60,7 @@ def _found(experiment: Generic, setup: NetworkSetup, executor: Executor) -> tupl
         if kind == "label_margin" and any(spec.signed for spec in experiment.factors().values()):
             kind, names = "margin", [str(width - 1)]
     if kind in NEED_LABELS:
-        label = _labels(executor, kind, width, flat)
-        made: dict[str, type[Correctness | LabelLogit | Loss]] = {
-            "correct": Correctness,
-            "label_margin": LabelLogit,
-            "loss": Loss,
-        }
-        return kind, made[kind](label)
+        return kind, NEED_LABELS[kind](_labels(executor, kind, width, flat))
     if kind == KL:
         _refuse(not flat or width < 2, f"readout=kl: needs outputs [n, classes]; the network gives {width} per context")
         return kind, Divergence()

@@ -11,7 +11,7 @@ import numpy as np
 from paribus.arrays import Bools, Ints
 from paribus.engine.auto_site import resolve_site
 from paribus.engine.short_names import places
-from paribus.errors import ConfigError, DataError, nearest
+from paribus.errors import ConfigError, DataError
 from paribus.experiments.any._readouts import KL, readout_of
 from paribus.experiments.any.generic import ALL, AUTO, Generic
 from paribus.experiments.base import Recorder
@@ -160,14 +160,14 @@ def rows_of(experiment: Generic, setup: NetworkSetup) -> Rows:
     """
     subject = setup.contexts
     name = experiment.split if experiment.split != AUTO else _first(REPORTED, subject.splits)
-    reported = _split(subject.splits, name, "split")
+    reported = subject.rows_of(name, "split")
     said, complete = name, subject.complete
     fit = np.empty(0, np.int64)
     if experiment.fits:
         from_split = experiment.fit_split
         if from_split == AUTO:
             from_split = "train" if "train" in subject.splits and name != "train" else name
-        fit = _split(subject.splits, from_split, "fit_split")
+        fit = subject.rows_of(from_split, "fit_split")
         if from_split == name:
             fit, reported = _halves(fit, subject.cluster, setup.rng("halves"))
             complete = False
@@ -198,9 +198,8 @@ def rows_to_choose_on(split: str, setup: NetworkSetup, most: int) -> tuple[Ints,
         ConfigError: If the split does not exist.
         DataError: If none of its contexts is legal.
     """
-    splits = setup.contexts.splits
-    name = split if split != AUTO else _first(("train", *REPORTED), splits)
-    rows = _legal(setup, _drawn(setup, _split(splits, name, "split"), most, "contexts"))
+    name = split if split != AUTO else _first(("train", *REPORTED), setup.contexts.splits)
+    rows = _legal(setup, _drawn(setup, setup.contexts.rows_of(name, "split"), most, "contexts"))
     if not len(rows):
         raise DataError(f"experiment.split={name}: none of the contexts is legal as it is")
     return rows, name
@@ -244,42 +243,19 @@ def bind(
     return spec.bound(Binding(executor, text, setup.rng(f"{name}_fit"), parts))
 
 
-def as_factor(found: Factor | Units, name: str) -> Factor:
-    """Return a factor, or refuse units.
-
-    Raises:
-        ConfigError: If these are units.
-    """
-    if isinstance(found, Units):
-        raise ConfigError(
-            f"experiment.{name}: {found.name} are present or removed and have no levels; use experiment=ablate, "
-            f"interact or "
-            "cores, or another factor"
-        )
-    return found
-
-
-def as_units(found: Factor | Units, name: str) -> Units:
-    """Return units, or refuse a factor.
-
-    Raises:
-        ConfigError: If it has levels.
-    """
-    if isinstance(found, Factor):
-        raise ConfigError(
-            f"experiment.{name}: {found.name} has levels and is no set of units; use experiment=sweep, or "
-            f"factor@experiment.{name}=units"
-        )
-    return found
-
-
 def factor_of(experiment: Generic, setup: NetworkSetup, executor: Executor, name: str = "factor") -> Factor:
     """Return a factor that has levels, bound to the network and its contexts, not fitted yet.
 
     Raises:
         ConfigError: If these are units, or something that it names is not there.
     """
-    return as_factor(bind(name, experiment.factors()[name], experiment, setup, executor), name)
+    found = bind(name, experiment.factors()[name], experiment, setup, executor)
+    if isinstance(found, Units):
+        raise ConfigError(
+            f"experiment.{name}: {found.name} are present or removed and have no levels; use experiment=ablate, "
+            "interact or cores, or another factor"
+        )
+    return found
 
 
 def units_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> Units:
@@ -289,7 +265,12 @@ def units_of(experiment: Generic, setup: NetworkSetup, executor: Executor) -> Un
         ConfigError: If it has levels, or something that it names is not there.
         DataError: If they cannot be removed from some context with what those fitted on give.
     """
-    found = as_units(bind("factor", experiment.factors()["factor"], experiment, setup, executor), "factor")
+    found = bind("factor", experiment.factors()["factor"], experiment, setup, executor)
+    if isinstance(found, Factor):
+        raise ConfigError(
+            f"experiment.factor: {found.name} has levels and is no set of units; use experiment=sweep, or "
+            "factor@experiment.factor=units"
+        )
     rows = rows_of(experiment, setup)
     found.check_rows(setup.contexts, rows.reported, rows.fit)
     return found
@@ -318,12 +299,6 @@ def _legal(setup: NetworkSetup, rows: Ints) -> Ints:
 
 def _first(names: tuple[str, ...], splits: Any) -> str:
     return next((name for name in names if name in splits), next(iter(splits)))
-
-
-def _split(splits: Any, name: str, field: str) -> Ints:
-    if name not in splits:
-        raise ConfigError(f"experiment.{field}={name}: there is no such split; {nearest(name, splits)}")
-    return np.asarray(splits[name], np.int64)
 
 
 def _halves(rows: Ints, cluster: Ints, rng: np.random.Generator) -> tuple[Ints, Ints]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from paribus.arrays import Floats, Ints
-from paribus.errors import ConfigError, DataError, nearest
+from paribus.errors import DataError
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.tokens.prefix_matching.spec import PrefixMatching
@@ -101,9 +101,7 @@ def _rows(experiment: PrefixMatching, setup: NetworkSetup) -> Ints:
     name = experiment.split
     if name == AUTO:
         name = "test" if "test" in splits else next(iter(splits))
-    if name not in splits:
-        raise ConfigError(f"experiment.split={name}: there is no such split; {nearest(name, splits)}")
-    rows = np.asarray(splits[name], np.int64)
+    rows = setup.contexts.rows_of(name)
     if (prefixes(data.ids[rows])[0][:, :1] < 0).any():
         raise DataError("data: a sequence repeats no token; there is nothing to look back to")
     return rows
