@@ -130,8 +130,10 @@ class Paired(Generic, WithEffectVector):
         return found
 
 
-def endpoint(name: str, table: str = "effects", label: str = "") -> tuple[Endpoint, ...]:
-    """Return the endpoint of a type: the effect of one row of its canonical table, chosen by its level.
+def endpoint(
+    name: str, table: str = "effects", label: str = "", choices: tuple[str, ...] = ("level",)
+) -> tuple[Endpoint, ...]:
+    """Return the endpoint of a type: the effect of one row of its canonical table, chosen by its level (and others).
 
     Example:
         >>> endpoint("ablate")[0].name, endpoint("ablate")[0].choices
@@ -147,6 +149,6 @@ def endpoint(name: str, table: str = "effects", label: str = "") -> tuple[Endpoi
             high="ci_high",
             unit="readout",
             zero=True,
-            choices=("level",),
+            choices=choices,
         ),
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from paribus.arrays import Bools, Floats, Ints
 from paribus.engine.auto_site import resolve_site
@@ -177,11 +176,8 @@ class EditedSite:
             return np.asarray(weights @ self.head_weight)
         chosen = self.setup.rng("margin_gradient").permutation(len(view.labels))[:_GRADIENT_ROWS]
         contexts, u = self.setup.contexts, torch.as_tensor(weights)
-
-        def leaning(logits: Tensor) -> Tensor:
-            return logits @ u.to(logits)
-
-        return self.at.gradient(contexts.cells(contexts.splits["train"][np.sort(chosen)]), leaning)
+        cells = contexts.cells(contexts.splits["train"][np.sort(chosen)])
+        return self.at.gradient(cells, lambda logits: logits @ u.to(logits))
 
 
 def edited_sites(experiment: ShortcutExperiment, setup: NetworkSetup, recorder: Recorder) -> Iterator[EditedSite]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,13 +22,13 @@ class NullDraws:
 
     Attributes:
         accuracy: Accuracy under each draw [n_null].
-        auroc: AUROC of the margin under each draw [n_null], NaN where the view has one class; empty if not asked for.
         margin: Mean margin under each draw [n_null].
+        auroc: AUROC of the margin under each draw [n_null], NaN where the view has one class; empty if not asked for.
     """
 
-    accuracy: Floats
-    auroc: Floats
-    margin: Floats
+    accuracy: Floats = field(default_factory=lambda: np.empty(0))
+    margin: Floats = field(default_factory=lambda: np.empty(0))
+    auroc: Floats = field(default_factory=lambda: np.empty(0))
 
 
 def score_draws(
@@ -36,10 +36,10 @@ def score_draws(
 ) -> dict[str, NullDraws]:
     """Evaluate random interventions on ``splits``; returned by split."""
     if not draws:
-        return {split: NullDraws(np.empty(0), np.empty(0), np.empty(0)) for split in splits}
+        return {split: NullDraws() for split in splits}
     found = {}
     for split, (accuracy, margins) in site.scores(splits, draws).items():
         view = site.view(split)
         areas = aurocs(margins, view.logits, view.positive) if with_auroc else np.empty(0)
-        found[split] = NullDraws(accuracy, areas, margins.mean(axis=1))
+        found[split] = NullDraws(accuracy, margins.mean(axis=1), areas)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,18 +46,6 @@ class FrozenProbes:
         return None if self.weights is None else balance_weights(domains, labels)
 
 
-def concentration_aggregates(site: EditedSite, frozen: FrozenProbes) -> dict[str, Any]:
-    """Return top eigenvalue share, participation ratio and angles of the training features, as plain values."""
-    train = site.view("train")
-    found = concentration(train.h, train.domains, train.labels, weights=frozen.weights)
-    return {
-        "top_eigenvalue_share": found.top_eigenvalue_share,
-        "participation_ratio": found.participation_ratio,
-        "principal_angles": list(found.principal_angles),
-        "top_angle": found.top_angle,
-    }
-
-
 def fit_frozen(site: EditedSite, *, balance: bool, rng: np.random.Generator) -> FrozenProbes:
     """Fit both probes on the training features at ``site``."""
     train = site.view("train")
@@ -78,7 +66,7 @@ class Measured:
         rows: Rows of its main table.
         differences: Paired differences of each row [n].
         clusters: Clusters of each split.
-        concentration: Plain values of :func:`concentration_aggregates` by epoch.
+        concentration: How concentrated the domain is in the training features, as plain values by epoch.
     """
 
     site: str = ""
@@ -91,7 +79,9 @@ class Measured:
         """Fit the probes of the next checkpoint, and keep what they say of its features."""
         self.site = site.name
         frozen = fit_frozen(site, balance=balance, rng=site.setup.rng("probes"))
-        self.concentration[site.checkpoint.epoch] = concentration_aggregates(site, frozen)
+        train = site.view("train")
+        found = concentration(train.h, train.domains, train.labels, weights=frozen.weights)
+        self.concentration[site.checkpoint.epoch] = {**asdict(found), "principal_angles": list(found.principal_angles)}
         return frozen
 
 

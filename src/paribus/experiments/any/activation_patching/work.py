@@ -229,8 +229,7 @@ class _Direction:
             return []
         sets = [able[:k] for k in ks]
         labels = [f"first {k}" for k in ks]
-        n_null = self.setup.stats.n_null
-        return [self._together(sets, labels, n_null, [{"dose": float(k)} for k in ks])]
+        return [self._together(sets, labels, [{"dose": float(k)} for k in ks])]
 
     def groups(self) -> list[Part]:
         """Return the rows of the groups that were named."""
@@ -239,12 +238,11 @@ class _Direction:
         sets = [
             [self.places.names.index(one) for one in self.experiment.members(group)] for group in self.experiment.groups
         ]
-        return [self._together(sets, self.experiment.groups, self.setup.stats.n_null, [{} for _ in sets])]
+        return [self._together(sets, self.experiment.groups, [{} for _ in sets])]
 
-    def _together(
-        self, sets: Sequence[Sequence[int]], labels: Sequence[str], n_null: int, more: Sequence[dict[str, float]]
-    ) -> Part:
-        made = self._given(together(sets, len(self.places.names)), self.rows, n_null, f"{NAME} {self.direction} sets")
+    def _together(self, sets: Sequence[Sequence[int]], labels: Sequence[str], more: Sequence[dict[str, float]]) -> Part:
+        off, n_null = together(sets, len(self.places.names)), self.setup.stats.n_null
+        made = self._given(off, self.rows, n_null, f"{NAME} {self.direction} sets")
         alone = np.stack([self.single.sums[list(members)].sum(0) for members in sets])
         beyond = self._beyond(made.sums, alone)
         rows = [

@@ -71,50 +71,27 @@ def hand_over(
     order = [name for name in COLUMNS if name in frame]
     shown = frame.sort_values(["score", "selectivity"], ascending=False, kind="stable", ignore_index=True)[order]
     where = f"{at.kind}s of {at.site}, on the clusters of {said}"
-    recorder.table(
-        Table(
-            "features",
-            f"One row per feature: {where}. Ranked on one half; the other half shows what of it holds.",
-            Evidence.OBSERVATIONAL,
-            shown,
-            COLUMNS,
-        )
-    )
-    recorder.table(
-        Table(
-            "screened",
-            f"One row per screened feature: {where}, set to 0 in contexts of the first half. For choosing, not for "
-            "testing.",
-            Evidence.INTERVENTIONAL,
-            shown[shown["score"].notna()][["feature", "selectivity", "stage"]].merge(screened, on="feature"),
-            SCREENED,
-        )
-    )
+    says = f"One row per feature: {where}. Ranked on one half; the other half shows what of it holds."
+    recorder.table(Table("features", says, Evidence.OBSERVATIONAL, shown, COLUMNS))
+    effects = shown[shown["score"].notna()][["feature", "selectivity", "stage"]].merge(screened, on="feature")
+    says = f"One row per screened feature: {where}, set to 0 in contexts of the first half. For choosing, not for "
+    recorder.table(Table("screened", f"{says}testing.", Evidence.INTERVENTIONAL, effects, SCREENED))
     chosen = frame[frame["chosen"] > 0].sort_values("chosen").merge(screened[["feature", *MOVED]], on="feature")
     named = chosen.rename(columns={"feature": "feature_id"}).assign(kind=at.kind, site=at.site)[list(CHOSEN)]
-    recorder.table(
-        Table("chosen", "One row per chosen feature, the best first.", Evidence.OBSERVATIONAL, named, CHOSEN)
-    )
+    says = "One row per chosen feature, the best first."
+    recorder.table(Table("chosen", says, Evidence.OBSERVATIONAL, named, CHOSEN))
     explained = f"variance explained by {' or '.join(groups.factors)}"
-    recorder.figure(
-        Figure(
-            "features", "scatter", ("features",),
-            {"x": "selectivity", "y": "selectivity_other_half", "group": "stage"},
-            f"What the {at.kind}s of {at.site} go along with",
-            "Share of the variance between the groups of the leading factor, in the half that features are chosen on "
-            "(across) and in the other half (up). It is a correlation.",
-            {"xlabel": f"{explained}, first half", "ylabel": "other half", "identity": True},
-        )
-    )  # fmt: skip
-    recorder.figure(
-        Figure(
-            "screened", "scatter", ("screened",),
-            {"x": "selectivity", "y": "output_effect", "label": "name", "group": "stage"},
-            f"What the {at.kind}s do to the output",
-            f"Across: {explained}, a correlation; up: rms change of the outputs where the feature is set to 0.",
-            {"xlabel": explained, "ylabel": "outputs moved when set to 0", "label_top": 6},
-        )
-    )  # fmt: skip
+    drawn = Figure.of("scatter", "features", x="selectivity", y="selectivity_other_half", group="stage")
+    says = (
+        "Share of the variance between the groups of the leading factor, in the half that features are chosen on "
+        "(across) and in the other half (up). It is a correlation."
+    )
+    looks = {"xlabel": f"{explained}, first half", "ylabel": "other half", "identity": True}
+    recorder.figure(drawn.titled(f"What the {at.kind}s of {at.site} go along with", says, **looks))
+    drawn = Figure.of("scatter", "screened", x="selectivity", y="output_effect", label="name", group="stage")
+    says = f"Across: {explained}, a correlation; up: rms change of the outputs where the feature is set to 0."
+    looks = {"xlabel": explained, "ylabel": "outputs moved when set to 0", "label_top": 6}
+    recorder.figure(drawn.titled(f"What the {at.kind}s do to the output", says, **looks))
     return named
 
 

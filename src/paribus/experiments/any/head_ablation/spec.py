@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from paribus.experiments.any.generic import Paired
+from paribus.experiments.any.generic import Paired, endpoint
 from paribus.experiments.base import NECESSITY
 from paribus.experiments.told import Effects, Sentence, Told
 from paribus.results.battery import Battery
@@ -31,13 +31,8 @@ class HeadAblation(Paired):
     version: ClassVar[int] = 3
     summary: ClassVar[str] = "Heads of all layers ablated alone and the first K together, against matched sets."
     ranks: ClassVar[bool] = True
-    declares: ClassVar[tuple[Endpoint, ...]] = (
-        Endpoint(
-            *("head_ablation_level_effect", "effect of taking a head away", "heads", "mean_delta", "ci_low", "ci_high"),
-            unit="readout",
-            zero=True,
-            choices=("level", "ablation"),
-        ),
+    declares: ClassVar[tuple[Endpoint, ...]] = endpoint(
+        "head_ablation", "heads", "effect of taking a head away", ("level", "ablation")
     )
     battery: ClassVar[Battery | None] = Battery(
         "heads", ("level", "ablation"), under=("experiment.place",), own={"experiment.ablations": ()}

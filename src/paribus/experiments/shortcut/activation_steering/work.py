@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from paribus.experiments.setup import NetworkSetup
 from paribus.experiments.shortcut._edited_site import EditedSite, SplitView, edited_sites
 from paribus.experiments.shortcut._effects import auroc_influence, ends_at
 from paribus.experiments.shortcut._margin import aurocs, margin, ranking
-from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, score_draws
+from paribus.experiments.shortcut._nulls import KINDS, NULL_PREFIX, NullDraws, score_draws
 from paribus.experiments.shortcut._probes import FrozenProbes
 from paribus.experiments.shortcut._responses import Summed, area, area_interval, in_sd, slopes
 from paribus.experiments.shortcut.activation_steering.report import PREFIX_OF, SPLIT_OF, Steered, Sweep, report
@@ -43,19 +42,6 @@ def run(experiment: ActivationSteering, setup: NetworkSetup, recorder: Recorder)
     for site in edited_sites(experiment, setup, recorder):
         measuring.add(site)
     return report(setup, recorder, measuring.found)
-
-
-@dataclass(frozen=True)
-class SweepNull:
-    """What random directions do.
-
-    Attributes:
-        accuracy: Accuracy on the shown split [alphas, n_null].
-        margin: Mean margin there [alphas, n_null].
-    """
-
-    accuracy: Floats
-    margin: Floats
 
 
 class _Measuring:
@@ -99,7 +85,7 @@ class _Measuring:
         areas = aurocs(margins, shown.logits, shown.positive)
         nulls = {kind: self._null(site, shown, kind, sigma) for kind in KINDS}
         size = np.linalg.norm(shown.h, axis=1)
-        zero = self.alphas.index(0.0)
+        zero, id_val = self.alphas.index(0.0), views.get("head_id")
         base = outputs[head_of_shown][zero].argmax(axis=-1) == site.positive
         for number, alpha in enumerate(self.alphas):
             now = outputs[head_of_shown][number].argmax(axis=-1) == site.positive
@@ -114,7 +100,7 @@ class _Measuring:
                 mean_margin=float(margins[number].mean()),
                 flipped_to_positive=float((now & ~base).mean()),
                 flipped_to_negative=float((~now & base).mean()),
-                domain_probe_frozen=self._domain_score(frozen, views.get("head_id"), shift),
+                domain_probe_frozen=frozen.domain_score(id_val.h + shift, id_val) if id_val else float("nan"),
                 label_probe_frozen=frozen.label_score(shown.h + shift, shown),
                 relative_norm=float(np.mean(abs(alpha) * sigma / size[size > 0])) if (size > 0).any() else float("nan"),
             )
@@ -138,11 +124,6 @@ class _Measuring:
             )
         )
 
-    @staticmethod
-    def _domain_score(frozen: FrozenProbes, view: SplitView | None, shift: Floats) -> float:
-        """Return what the domain probe still reads of shifted id_val features; NaN in data without id_val."""
-        return float("nan") if view is None else frozen.domain_score(view.h + shift, view)
-
     def _response(
         self,
         site: EditedSite,
@@ -150,7 +131,7 @@ class _Measuring:
         sigma: float,
         correct: Floats,
         margins: Floats,
-        nulls: dict[str, SweepNull],
+        nulls: dict[str, NullDraws],
     ) -> dict[str, Any]:
         """Return what sums the curves of one direction up: the slope of the margin, the areas, and their nulls."""
         view, spec, zero = site.view(self.shown), self.setup.stats, self.alphas.index(0.0)
@@ -206,11 +187,11 @@ class _Measuring:
             rng=rng,
         )
 
-    def _null(self, site: EditedSite, view: SplitView, kind: str, sigma: float) -> SweepNull:
-        """Return what random directions do that are moved as far as the direction itself is."""
+    def _null(self, site: EditedSite, view: SplitView, kind: str, sigma: float) -> NullDraws:
+        """Return what random directions do that are moved as far as the direction itself is [alphas, n_null]."""
         train, n = site.view("train").h, self.setup.stats.n_null
         if not n:
-            return SweepNull(np.empty((len(self.alphas), 0)), np.empty((len(self.alphas), 0)))
+            return NullDraws(np.empty((len(self.alphas), 0)), np.empty((len(self.alphas), 0)))
         rng = self.setup.rng(f"null/{kind}")
         drawn = random_directions(n, train.shape[1], kind=kind, rng=rng, root=covariance_root(train))
         turned = orient(drawn, site.gradient)
@@ -224,4 +205,4 @@ class _Measuring:
             rows = found.reshape(len(moved), n)
             return np.stack([rows[moved.index(alpha)] if alpha else np.full(n, at_zero) for alpha in self.alphas])
 
-        return SweepNull(by_alpha(scored.accuracy, unmoved), by_alpha(scored.margin, level))
+        return NullDraws(by_alpha(scored.accuracy, unmoved), by_alpha(scored.margin, level))

@@ -34,6 +34,12 @@ SIGNED_COLUMNS = {
     "in_sd_ci_high; to be compared between models, whose logits differ in scale",
 }
 
+TOLD = (
+    *("ci_low", "ci_high", "ci_method", "p", "p_method"),
+    *("in_sd", "in_sd_ci_low", "in_sd_ci_high", "in_sd_ci_method"),
+)
+"""Columns of ``signed_swap`` that the aggregates repeat."""
+
 
 @dataclass
 class Swapped:
@@ -73,35 +79,27 @@ def report(measured: Swapped, setup: NetworkSetup, recorder: Recorder) -> Aggreg
     signed = signed.join(pd.DataFrame(measured.signed_in_sd))
     _hand_over(styles, signed, recorder, len(setup.contexts.output_names))
     pooled = signed[signed["split"] == measured.pooled_name]
-    last = pooled.iloc[-1]
+    last = pooled.to_dict("records")[-1]
     at_last = styles[styles["epoch"] == last["epoch"]]
     recorder.curve(Curve.of("signed_swap_effect", pooled, "epoch", "delta"))
-    recorder.metric("signed_swap_effect", float(last["delta"]))
-    recorder.metric("signed_swap_effect_in_sd", float(last["in_sd"]))
+    recorder.metric("signed_swap_effect", last["delta"])
+    recorder.metric("signed_swap_effect_in_sd", last["in_sd"])
     recorder.diagnose(n_contexts_tested=len(measured.shown.rows))
     if not measured.shown.is_signed:
         recorder.warn("no style is paired with a class in this data set, so the swap effect has no sign")
     trained = at_last[at_last["style"].isin([setup.contexts.domain_names[k] for k in setup.contexts.train_domains])]
     by_style = trained.groupby("style")["mean_margin"].mean()
     return Aggregates(
-        mean_delta=float(last["delta"]),
-        std_delta=float(last["std_delta"]),
+        mean_delta=last["delta"],
+        std_delta=last["std_delta"],
         n_samples=len(measured.shown.rows),
         n_conditions=len(measured.shown.styles),
         custom={
-            "signed_swap_effect": float(last["delta"]),
-            "signed_swap_effect_ci_low": float(last["ci_low"]),
-            "signed_swap_effect_ci_high": float(last["ci_high"]),
-            "signed_swap_effect_ci_method": str(last["ci_method"]),
-            "signed_swap_effect_p": float(last["p"]),
-            "signed_swap_effect_p_method": str(last["p_method"]),
-            "signed_swap_effect_in_sd": float(last["in_sd"]),
-            "signed_swap_effect_in_sd_ci_low": float(last["in_sd_ci_low"]),
-            "signed_swap_effect_in_sd_ci_high": float(last["in_sd_ci_high"]),
-            "signed_swap_effect_in_sd_ci_method": str(last["in_sd_ci_method"]),
+            "signed_swap_effect": last["delta"],
+            **{f"signed_swap_effect_{name}": last[name] for name in TOLD},
             "margin_range_over_styles": float(by_style.max() - by_style.min()),
             "accuracy_range_over_styles": float(_ranges(at_last["delta_acc"], at_last["split"]).max()),
-            "headline_epoch": int(last["epoch"]),
+            "headline_epoch": last["epoch"],
             "paired_class": {
                 setup.contexts.domain_names[style]: (None if paired is None else setup.contexts.output_names[paired])
                 for style, paired in measured.shown.paired_class.items()

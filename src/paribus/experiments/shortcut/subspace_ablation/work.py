@@ -184,7 +184,7 @@ class _Measuring:
             else:
                 row.update(dict.fromkeys(("swap_effect_raw", "swap_effect_ablated", "swap_remaining"), NAN))
             for kind in KINDS:
-                draws = nulls.get((kind, eraser.rank), NullDraws(np.empty(0), np.empty(0), np.empty(0)))
+                draws = nulls.get((kind, eraser.rank), NullDraws())
                 accuracy = draws.accuracy - correct.mean()
                 row.update(null_columns(float(difference.mean()), accuracy, NULL_PREFIX[kind]))
                 ranked = null_columns(float(change[number]), draws.auroc - raw_auroc, "auroc")["auroc_percentile"]

@@ -95,46 +95,24 @@ def recomputed(experiment: SplitHalf, setup: Validated, recorder: Recorder, kept
 def tables(experiment: SplitHalf, recorder: Recorder, usable: Usable, found: Agreement) -> None:
     """Hand the tables and the figure over."""
     evidence, vector = experiment.evidence, usable.vector
-    recorder.table(
-        Table(
-            "split_correlations",
-            f"One row per split of the {usable.called}, and one per null draw (a mean over splits).",
-            evidence,
-            pd.DataFrame(
-                {
-                    "kind": ["observed"] * len(found.r) + ["null"] * len(found.null),
-                    "number": [*range(len(found.r)), *range(len(found.null))],
-                    "r": np.concatenate([found.r, found.null]),
-                }
-            ),
-            {
-                "kind": "observed, or a draw of the null",
-                "r": "correlation of the two halves' effects; for null draws its mean over the tested splits",
-            },
-        )
-    )
-    recorder.table(
-        Table(
-            "entries",
-            f"One row per entry of the effect vector, from {usable.scope}.",
-            evidence,
-            pd.DataFrame(
-                {
-                    "entry": vector.labels,
-                    "effect": vector.values,
-                    "used": np.isin(np.arange(len(vector.values)), usable.kept),
-                }
-            ),
-            {"used": "whether it rests on enough contexts (30) to be correlated"},
-        )
-    )
+    kinds = ["observed"] * len(found.r) + ["null"] * len(found.null)
+    numbers = [*range(len(found.r)), *range(len(found.null))]
+    meanings = {
+        "kind": "observed, or a draw of the null",
+        "r": "correlation of the two halves' effects; for null draws its mean over the tested splits",
+    }
+    says = f"One row per split of the {usable.called}, and one per null draw (a mean over splits)."
+    frame = pd.DataFrame({"kind": kinds, "number": numbers, "r": np.concatenate([found.r, found.null])})
+    recorder.table(Table("split_correlations", says, evidence, frame, meanings))
+    used = np.isin(np.arange(len(vector.values)), usable.kept)
+    frame = pd.DataFrame({"entry": vector.labels, "effect": vector.values, "used": used})
+    meanings = {"used": "whether it rests on enough contexts (30) to be correlated"}
+    says = f"One row per entry of the effect vector, from {usable.scope}."
+    recorder.table(Table("entries", says, evidence, frame, meanings))
     drawn = Figure.of("histogram", "split_correlations", name="split_half", value="r", group="kind")
     says = (
         f"Correlation of the effects of two halves, for every split; hatched: its mean over splits with {usable.null}."
     )
     looks = {"share": True, "observed": found.statistic, "p": found.p, "null_group": "null"}
-    recorder.figure(
-        drawn.titled(
-            f"Do halves of the data agree on {experiment.target.type}?", says, xlabel="correlation of halves", **looks
-        )
-    )
+    looks["xlabel"] = "correlation of halves"
+    recorder.figure(drawn.titled(f"Do halves of the data agree on {experiment.target.type}?", says, **looks))
