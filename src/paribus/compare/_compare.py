@@ -59,7 +59,11 @@ def run(experiment: Compare, setup: RunsSetup, recorder: Recorder) -> Aggregates
     tables = [each for each in (values, curves.means) if len(each)]
     values = _in_order(experiment, pd.concat(tables, ignore_index=True)) if tables else values
     honesty.admit(experiment.type, findings, experiment.allowed())
-    _refuse_empty(experiment, values, found)
+    if values.empty:
+        raise ExperimentError(
+            f"compare: none of {len(found.runs)} finished runs has {', '.join(experiment.compared())} and all of "
+            f"{', '.join((*experiment.group_by, *experiment.unit))}"
+        )
     for finding in findings:
         recorder.warn(f"{finding.check}: {finding.text}; admitted.")
     pooled = Pooled(setting=", ".join(found.apart))
@@ -152,15 +156,6 @@ def _refuse_unread(experiment: Compare, outcome: Outcome, mine: Sequence[Placed]
         )
     why = max(unread, key=lambda each: unread[each]).strip("()")
     raise ExperimentError(f"compare: {outcome.name}: none of {len(mine)} runs of {outcome.kind!r} holds it: {why}")
-
-
-def _refuse_empty(experiment: Compare, values: pd.DataFrame, found: Admitted) -> None:
-    if not values.empty:
-        return
-    raise ExperimentError(
-        f"compare: none of {len(found.runs)} finished runs has {', '.join(experiment.compared())} and all of "
-        f"{', '.join((*experiment.group_by, *experiment.unit))}"
-    )
 
 
 def _hand_over(

@@ -276,24 +276,26 @@ def _summary(
     units, _ = unit_table(arms.read)
     rows: list[dict[str, Any]] = []
     for name in experiment.endpoints:
-        first = {"endpoint": name, "label": LABELS[name]}
         found = group_rows(units[units["metric"] == name], OUTCOME, spec=spec, rng=rng).frame.set_index("group")
         for arm in names:
             if name in LATENESS:
                 times, censored = arms.times(name, arm)
-                counts = {"n_seeds": len(times), "n_censored": int(censored.sum())}
-                middle = _median(np.where(censored, math.inf, times))
-                around = {"ci_low": math.nan, "ci_high": math.nan, "ci_method": RANKS.method}
-                rows.append({**first, "arm": arm, **counts, "mean": math.nan, "median": middle, **around})
-                continue
-            values = units.loc[(units["metric"] == name) & (units["group"] == arm), "value"]
-            row = found.loc[arm] if len(values) else NOTHING
-            low, high, method = row["ci_low"], row["ci_high"], row["ci_method"]
-            if name == REACHED:
-                low, high, method = _wilson(values.sum(), len(values), spec.confidence)
-            counts = {"n_seeds": len(values), "n_censored": 0}
-            middles = {"mean": row["mean"], "median": float(values.median())}
-            rows.append({**first, "arm": arm, **counts, **middles, "ci_low": low, "ci_high": high, "ci_method": method})
+                n, n_censored = len(times), int(censored.sum())
+                mean, median, around = math.nan, _median(np.where(censored, math.inf, times)), RANKS
+            else:
+                values = units.loc[(units["metric"] == name) & (units["group"] == arm), "value"]
+                row = found.loc[arm].to_dict() if len(values) else NOTHING
+                n, n_censored, mean, median = len(values), 0, float(row["mean"]), float(values.median())
+                around = Interval(row["ci_low"], row["ci_high"], row["ci_method"])
+                if name == REACHED:
+                    around = _wilson(values.sum(), n, spec.confidence)
+            rows.append(
+                {
+                    "endpoint": name, "label": LABELS[name], "arm": arm, "n_seeds": n, "n_censored": n_censored,
+                    "mean": mean, "median": median,
+                    "ci_low": around.low, "ci_high": around.high, "ci_method": around.method,
+                }
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -303,11 +305,11 @@ def _median(times: Any) -> float:
     return middle if math.isfinite(middle) else math.nan
 
 
-def _wilson(yes: float, n: int, confidence: float) -> tuple[float, float, str]:
+def _wilson(yes: float, n: int, confidence: float) -> Interval:
     if n < few.LEAST_RUNS:
-        return math.nan, math.nan, NONE
+        return Interval(math.nan, math.nan, NONE)
     around = binomtest(round(yes), n).proportion_ci(confidence, method="wilson")
-    return float(around.low), float(around.high), "wilson"
+    return Interval(float(around.low), float(around.high), "wilson")
 
 
 def _ranked(
