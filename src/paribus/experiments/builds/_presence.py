@@ -12,7 +12,7 @@ from paribus.arrays import Bools
 from paribus.errors import ConfigError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._effects import design_effects, firing_rates, row_means, standings_of
-from paribus.experiments.builds._standing import over_rungs
+from paribus.experiments.builds._standing import BEYOND, over_rungs
 from paribus.experiments.builds.build_experiment import BuildExperiment
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.measure.design import Design
@@ -199,3 +199,9 @@ def presence_standings(
     own = frame[["standing"]].assign(family=[unit.family.name for unit in units], ap=[unit.with_ap for unit in units])
     frame["standing"], frame["standing_at"] = over_rungs(own, rungs)
     return frame, rungs
+
+
+def at_another_rung(frame: pd.DataFrame) -> list[str]:
+    """Return the families among rows of :func:`presence_standings` that are established, each with the rung."""
+    found = frame[frame["standing"] == BEYOND]
+    return [f"{name} at {ap} AP" for name, ap in zip(found["token"], found["standing_at"], strict=True)]

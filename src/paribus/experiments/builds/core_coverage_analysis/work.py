@@ -14,11 +14,12 @@ from paribus.experiments.builds._effects import EFFECT_COLUMNS, beyond_least, su
 from paribus.experiments.builds._presence import (
     UNITS,
     Unit,
+    at_another_rung,
     held_matrix,
     named_units,
     presence_standings,
 )
-from paribus.experiments.builds._standing import BEYOND, STANDINGS, UNDECIDED, UNMEASURED, with_n
+from paribus.experiments.builds._standing import STANDINGS, UNDECIDED, UNMEASURED, with_n
 from paribus.experiments.builds.core_coverage_analysis.spec import CoreCoverageAnalysis
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import EffectVector
@@ -151,7 +152,7 @@ def confirm(
     beyond = beyond_least(setup, effects)
     rest = effects[~beyond]
     undecided = with_n(rest[rest["standing"].isin([UNDECIDED, UNMEASURED])], "token")
-    elsewhere = [f"{row['token']} at {row['standing_at']} AP" for _, row in rest.iterrows() if _moves(row)]
+    elsewhere = at_another_rung(rest) if families else []
     return dict(zip(_CONFIRMED, (list(effects.loc[beyond, "token"]), elsewhere, undecided), strict=True))
 
 
@@ -169,10 +170,6 @@ def draw(recorder: Recorder, frame: pd.DataFrame) -> None:
     says = "Share of contexts that hold each token, with intervals by source build; observational."
     looks = {"labels": ["core", "tail"], "together": True, "sort": "gap", "xlabel": "share of contexts that hold it"}
     recorder.figure(drawn.titled("Who fills the core, and who only marks the tail", says, **looks))
-
-
-def _moves(row: pd.Series) -> bool:
-    return "standing_at" in row and row["standing"] == BEYOND
 
 
 _CONFIRMED = ("confirmed_drivers", "confirmed_at_another_rung", "undecided_drivers")

@@ -18,12 +18,12 @@ from paribus.experiments.builds._high_group import high_group
 from paribus.experiments.builds._presence import (
     UNITS,
     Unit,
+    at_another_rung,
     held_matrix,
     presence_standings,
 )
 from paribus.experiments.builds._standing import (
     ABSENT,
-    BEYOND,
     NONZERO,
     STANDINGS,
     UNDECIDED,
@@ -98,21 +98,12 @@ def run(experiment: TokenInfluenceSweep, setup: BuildSetup, recorder: Recorder) 
             "drivers": list(driving.loc[driving["mean_delta"] > 0, "token"])[:20],
             "inhibitors": list(driving.loc[driving["mean_delta"] < 0, "token"])[:20],
             "moves_little": list(influence.loc[influence["standing"].isin([WITHIN, NONZERO]), "token"])[:20],
-            **elsewhere(experiment, influence, moves),
+            **({"drivers_at_another_rung": at_another_rung(influence[~moves])} if families else {}),
             "only_correlated": list(only["token"])[:20],
             "undecided": with_n(open_, "token")[:20],
             "activation_range": activation_range(setup),
         },
     )
-
-
-def elsewhere(experiment: TokenInfluenceSweep, influence: pd.DataFrame, moves: Bools) -> dict[str, list[str]]:
-    """Return the families that move the feature at another rung than the one they are usually set to."""
-    if experiment.unit != "family":
-        return {}
-    other = influence[(influence["standing"] == BEYOND) & ~moves]
-    named = [f"{name} at {ap} AP" for name, ap in zip(other["token"], other["standing_at"], strict=True)]
-    return {"drivers_at_another_rung": named}
 
 
 def observed_influence(
