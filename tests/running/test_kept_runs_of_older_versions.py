@@ -9,8 +9,7 @@ import pytest
 
 import paribus
 from paribus.config import aliases, catalogue, locate
-from paribus.config.check import build
-from paribus.running import on_the_spot
+from paribus.config.check import build, node_of
 from paribus.spec import Spec
 from paribus.tracking.opening import open_store
 from paribus.tracking.spec import TrackingSpec
@@ -54,7 +53,7 @@ def test_every_shipped_class_is_in_the_table():
 
 def test_a_training_on_the_spot_is_kept_by_a_place_of_the_table():
     made = [cls for cls in (option.load() for option in catalogue.options("experiment")) if cls.produces_model]
-    written = {on_the_spot._node(cls())["_target_"] for cls in made}
+    written = {node_of(cls())["_target_"] for cls in made}
     assert len(written) >= 4 and written <= PLACES
 
 

@@ -348,10 +348,7 @@ def test_the_store_is_asked_once_and_not_changed(store, job, monkeypatch):
     known = known_jobs(jobs)
     before = (local.DATABASE, os.stat(local.DATABASE).st_mtime_ns)
     asked = []
-    import paribus.sweep.plan as plan
-
-    original = plan.run_states
-    monkeypatch.setattr(plan, "run_states", lambda spec: asked.append(spec) or original(spec))
+    monkeypatch.setattr(standings, "run_states", lambda spec: asked.append(spec) or run_states(spec))
     plan_with_states(known, reused=True)
     assert len(asked) == 1 and before[1] == os.stat(local.DATABASE).st_mtime_ns
 

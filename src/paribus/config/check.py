@@ -12,11 +12,22 @@ from typing import Any, cast
 from paribus.config.foreign import Foreign, foreign
 from paribus.config.locate import target_object
 from paribus.errors import ConfigError, nearest
-from paribus.spec import Spec, check_value
+from paribus.spec import Spec, check_value, fields_of
 
 TARGET = "_target_"
 LARGEST = 2**63 - 1
 """Largest whole number that arrays, tables and generators of random numbers can hold."""
+
+
+def node_of(spec: Spec) -> dict[str, Any]:
+    """Return the configuration node that describes a spec.
+
+    Example:
+        >>> from paribus.features.latent import Latent
+        >>> node_of(Latent(id=3))["_target_"]
+        'paribus.features.latent.Latent'
+    """
+    return {TARGET: f"{type(spec).__module__}.{type(spec).__qualname__}", **fields_of(spec)}
 
 
 def build(node: Mapping[str, Any], where: str) -> Spec | Foreign:

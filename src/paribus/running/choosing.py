@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from paribus.config.check import node_of
 from paribus.errors import ExperimentError
 from paribus.features.latent import Latent
 from paribus.features.unit import Unit
 from paribus.spec import Spec, fields_of
 
 if TYPE_CHECKING:
-    from paribus.experiments.base import Experiment
     from paribus.results.schema import Result
     from paribus.running.request import Request
 
@@ -25,11 +25,6 @@ PLACEHOLDER = "chosen."
 """A text value ``chosen.NAME`` of a step's experiment stands for column NAME of the chosen feature's row."""
 
 
-def chooses(experiment: Experiment) -> bool:
-    """Return whether an experiment chooses the features that the steps after it work on."""
-    return experiment.chooses_features
-
-
 def waiting(steps: Sequence[Request]) -> frozenset[str]:
     """Return the names of the steps whose feature is chosen by another step."""
     names: set[str] = set()
@@ -37,7 +32,7 @@ def waiting(steps: Sequence[Request]) -> frozenset[str]:
     for step in steps:
         if chosen and "feature" in step.experiment.needs:
             names.add(str(step.step))
-        chosen = chosen or chooses(step.experiment)
+        chosen = chosen or step.experiment.chooses_features
     return frozenset(names)
 
 
@@ -70,14 +65,12 @@ def _feature(row: Mapping[str, Any], survey: Mapping[str, Any]) -> Latent | Unit
 def _filled_step(step: Request, row: Mapping[str, Any], survey: Mapping[str, Any]) -> Request:
     number = int(row[FEATURE])
     spec = _feature(row, survey)
-    kind = type(spec)
-    node = {"_target_": f"{kind.__module__}.{kind.__qualname__}", **asdict(spec)}
     experiment = _filled(step.experiment, row, str(step.step))
     made = step.for_step(
         f"{step.step}_{number}", experiment, _filled(step.tree.get("experiment", {}), row, str(step.step))
     ).with_nodes(feature=spec)
     option = UNIT if isinstance(spec, Unit) else "latent"
-    return replace(made, tree={**made.tree, "feature": node}, choices={**step.choices, "feature": option})
+    return replace(made, tree={**made.tree, "feature": node_of(spec)}, choices={**step.choices, "feature": option})
 
 
 def _filled(value: Any, row: Mapping[str, Any], where: str) -> Any:

@@ -108,10 +108,7 @@ def answered(result: Result, request: Request, tags: dict[str, str], run: FileRu
     when = "declared before" if before else _after(tags)
     line = f"Claim: {claim.sentence}. {said.verdict.capitalize()}: {said.why} ({when}, {tags[DECLARED_TAG]})."
     kept = {
-        "endpoint": claim.endpoint,
-        "direction": claim.direction,
-        "smallest": claim.smallest,
-        "alpha": claim.alpha,
+        **vars(claim),
         "declared_at": tags[DECLARED_TAG],
         "declared_before": before,
         "verdict": said.verdict,

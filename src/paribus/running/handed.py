@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from paribus.config.check import TARGET
+from paribus.config.check import node_of
 from paribus.config.job import Job
 from paribus.errors import ConfigError, size_of
 from paribus.measure import Contexts
@@ -191,10 +191,7 @@ def _refuse_named(job: Job, group: str) -> None:
 def _replaced(job: Job, specs: Mapping[str, Spec]) -> Job:
     if not specs:
         return job
-    tree = {
-        group: {TARGET: f"{type(spec).__module__}.{type(spec).__qualname__}", **plain(spec)}
-        for group, spec in specs.items()
-    }
+    tree = {group: plain(node_of(spec)) for group, spec in specs.items()}
     chosen = {group: spec.name if isinstance(spec, HandedModel) else "contexts" for group, spec in specs.items()}
     return replace(
         job,

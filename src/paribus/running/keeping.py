@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -152,11 +151,16 @@ def provenance_of(resolved: Resolved, process: Mapping[str, Any]) -> dict[str, A
 
 def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
     """Return the inputs of a run: device, digests of data and model, and the run the model comes from."""
-    found: dict[str, Any] = {"device": _device(setup.device), "dtype": setup.dtype, **_arithmetic()}
-    model = setup.examined
+    request, model = resolved.request, setup.examined
+    found: dict[str, Any] = {
+        "device": _device(setup.device),
+        "dtype": setup.dtype,
+        "threads": torch.get_num_threads(),  # these two are not in the identity, and change results by rounding
+        "matmul_precision": torch.get_float32_matmul_precision(),
+    }
     if setup.data_digest:
         found["data_digest"] = setup.data_digest
-        found["data_name"] = _data_name(resolved)
+        found["data_name"] = label(request.nodes.get("data"), request.choices.get("data"))
     if model is not None:
         found["model_class"] = type(model).__name__
         if resolved.source is None:
@@ -166,7 +170,7 @@ def inputs_of(resolved: Resolved, setup: Setup) -> dict[str, Any]:
         found |= plain(resolved.source.origin())
     if resolved.beside is not None and resolved.beside.source is not None:
         found["beside"] = plain(resolved.beside.source.origin())
-    values = fields_of(resolved.request.experiment)
+    values = fields_of(request.experiment)
     found |= {name: plain(values[name]) for name in ("site", "positive") if name in values}
     return found
 
@@ -180,20 +184,6 @@ def weights_digest(model: Any) -> str:
             hashed.update(f"{name}/{array.dtype}{tuple(value.shape)}".encode())
             hashed.update(array.view(torch.uint8).numpy().tobytes())
     return hashed.hexdigest()
-
-
-def _data_name(resolved: Resolved) -> str:
-    """Return the chosen option; for ``as_trained``, the data that the model was trained on."""
-    node, chosen = resolved.request.nodes.get("data"), resolved.request.choices.get("data")
-    return label(node, chosen)
-
-
-def _arithmetic() -> dict[str, Any]:
-    """Return settings outside the identity that change results by rounding: threads, float32 precision."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return {}
-    return {"threads": torch.get_num_threads(), "matmul_precision": torch.get_float32_matmul_precision()}
 
 
 def _device(name: str) -> str:

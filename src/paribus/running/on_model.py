@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from paribus.config.check import TARGET, build
+from paribus.config.check import build, node_of
 from paribus.errors import ConfigError
 from paribus.experiments.asked import label
 from paribus.models.tracked import Tracked
@@ -37,7 +37,7 @@ def with_source(request: Request, source: ModelSource) -> Resolved:
         "training": (source.training, source.tree.get("training"), source.options.get("training")),
     }
     if isinstance(request.nodes.get("model"), Tracked) and source.run_id is not None:
-        changes["model"] = (source.architecture, tracked_node(source.run_id), request.choices.get("model"))
+        changes["model"] = (source.architecture, node_of(Tracked(run=source.run_id)), request.choices.get("model"))
     own = request.nodes.get("data")
     if isinstance(own, AsTrained):
         changes["data"] = (*_own_data(own, source), source.options.get("data"))
@@ -65,8 +65,3 @@ def _own_data(asked: AsTrained, source: ModelSource) -> tuple[Any, Any]:
     except ConfigError as error:
         what = label(source.data, source.options.get("data"))
         raise ConfigError(f"{error} (the model of {source.label} was trained on {what})") from error
-
-
-def tracked_node(run_id: str) -> dict[str, Any]:
-    """Return the configuration node of the model that a run trained."""
-    return {TARGET: f"{Tracked.__module__}.{Tracked.__qualname__}", "run": run_id}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paribus.config import catalogue
+from paribus.config.check import node_of
 from paribus.errors import ConfigError
 from paribus.experiments.base import Experiment, imported_type
 from paribus.models.untrained import UNTRAINED
@@ -56,7 +57,7 @@ def all_planned(request: Request) -> tuple[ModelSource, ...]:
 def _training(request: Request, name: str) -> Request:
     """Return the request of one training run, which is reused if it exists."""
     experiment = experiment_named(name)
-    asked = request.for_step(name, experiment, _node(experiment)).with_options_of(f"trained_by.{name}")
+    asked = request.for_step(name, experiment, node_of(experiment)).with_options_of(f"trained_by.{name}")
     # the same model for every number format that it is measured in
     device = replace(request.nodes["device"], dtype=DEFAULT_DTYPE)
     node = {**(request.tree.get("device") or {}), "dtype": DEFAULT_DTYPE}
@@ -75,10 +76,3 @@ def experiment_named(name: str) -> Experiment:
     if found is not None:
         return found()
     raise ConfigError(f"model: is trained by {name!r}, which is no experiment type")
-
-
-def _node(experiment: Experiment) -> dict[str, Any]:
-    """Return the configuration node of an experiment."""
-    kind = type(experiment)
-    values = fields_of(experiment)
-    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **values}

@@ -23,12 +23,10 @@ from paribus.results.io import read
 from paribus.results.nested import changes
 from paribus.results.values import plain
 from paribus.running import inputs
-from paribus.running.experiment import run_experiment
 from paribus.running.handed import with_objects
-from paribus.running.request import Request, from_job
-from paribus.running.resolve import resolve
+from paribus.running.request import from_job
+from paribus.running.run import run_request
 from paribus.running.sequence import Sequence
-from paribus.running.steps import run_sequence
 from paribus.tracking import changes as surroundings
 from paribus.tracking.file_run import FINISHED, FileRun
 from paribus.tracking.interface import FileStore
@@ -203,7 +201,7 @@ def reproduce(
             request = dataclasses.replace(
                 from_job(whole), figures=FigureSettings(formats=[]), changed_data=bool(inputs.files_since(known))
             )
-            after = _again(request, Beside(store), folder)
+            after = run_request(request, Beside(store), folder)
     finally:
         torch.set_num_threads(threads_before)
     seconds = time.perf_counter() - start
@@ -315,12 +313,6 @@ def exactly(words: tuple[str, ...], config_dirs: tuple[str, ...], kept: Result) 
     if back:
         (job,) = jobs((*words, *back), config_dirs=config_dirs)
     return job, tuple(said)
-
-
-def _again(request: Request, store: Store, folder: Path) -> Result:
-    if isinstance(request.experiment, Sequence):
-        return run_sequence(request, store, folder)
-    return run_experiment(resolve(request, store), store, folder)
 
 
 def _pairs(before: Result, after: Result, store: Store, folder: Path) -> Iterator[tuple[str, Result, Result]]:

@@ -20,6 +20,7 @@ from paribus.tracking.spool import open_to_run
 if TYPE_CHECKING:
     from paribus.config.job import Job
     from paribus.results.schema import Result
+    from paribus.running.request import Request
     from paribus.tracking.interface import Store
     from paribus.tracking.spec import TrackingSpec
 
@@ -54,12 +55,17 @@ def run_job(
     key = _reap_once(store, request.tracking)
     folder = (Path(output_dir) if output_dir is not None else single_folder()).absolute()
     try:
-        if isinstance(request.experiment, Sequence):
-            return run_sequence(request, store, folder)
-        return run_experiment(resolve(request, store), store, folder)
+        return run_request(request, store, folder)
     except BaseException:
         _reaped.discard(key)  # the process may have left a run that is found only by the next search
         raise
+
+
+def run_request(request: Request, store: Store, folder: Path) -> Result:
+    """Run a request, an experiment or a sequence of them, and return its result."""
+    if isinstance(request.experiment, Sequence):
+        return run_sequence(request, store, folder)
+    return run_experiment(resolve(request, store), store, folder)
 
 
 def take_job(job: Job, identity: str, *, sweep: str) -> Result | None:

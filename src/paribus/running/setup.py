@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable
 from typing import Any
+
+import torch
 
 from paribus.errors import ConfigError
 from paribus.experiments.asked import Asked
@@ -108,8 +109,7 @@ def refuse_default_format() -> None:
     Raises:
         ConfigError: If ``torch.set_default_dtype`` was called.
     """
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.get_default_dtype() is not torch.float32:
+    if torch.get_default_dtype() is not torch.float32:
         raise ConfigError(
             f"torch.get_default_dtype() is {torch.get_default_dtype()}; set it back to torch.float32 and choose the "
             "number format with device.dtype"

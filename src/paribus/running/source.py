@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from paribus import digests
-from paribus.config.aliases import today
 from paribus.errors import CheckpointError
 from paribus.experiments.checkpoints import Checkpoints
 from paribus.running import caches
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-CHECKPOINTS = "checkpoints"
-GROUPS = ("model", "training", "data")
-"""The config groups that say what a trained model is."""
-_STAND_INS = tuple(today(f"paribus.{name}") for name in ("subjects.as_trained.AsTrained", "models.tracked.Tracked"))
 _EPOCH = re.compile(r"checkpoint_e(\d+)")
 
 

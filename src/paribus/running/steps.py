@@ -255,7 +255,7 @@ class _Progress:
             self.untrained = step.step if step.experiment.produces_model else self.untrained
             return None
         self.untrained = None if step.experiment.produces_model else self.untrained
-        self.chosen = result if choosing.chooses(step.experiment) else self.chosen
+        self.chosen = result if step.experiment.chooses_features else self.chosen
         self.results[str(step.step)] = result
         self._row(step, status="FINISHED", run_id=result.run_id, duration_seconds=result.duration_seconds)
         return result

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from paribus.config.foreign import Foreign, parameters
+from paribus.experiments.asked import label
 from paribus.models.untrained import UNTRAINED, random_parts
 from paribus.running.colour import COLOUR_TAG, colour
 from paribus.running.identify import identify
@@ -102,19 +103,12 @@ def model_label(resolved: Resolved) -> str | None:
     request = resolved.request
     if "model" not in request.experiment.needs:
         return None
-    architecture = _label(request.nodes.get("model"), request.choices.get("model"))
+    node, option = request.nodes.get("model"), request.choices.get("model")
+    architecture = None if node is None else label(node, option if option != "tracked" else None)
     if resolved.source is not None:
         architecture = resolved.source.options.get("model") or architecture
         return f"{architecture} ({resolved.source.label})" if architecture else resolved.source.label
     return f"{architecture} ({UNTRAINED})" if weights(resolved) == UNTRAINED else architecture
-
-
-def _label(node: Any, choice: str | None) -> str | None:
-    if node is None:
-        return None
-    if choice and choice != "tracked":
-        return choice
-    return node.target if isinstance(node, Foreign) else type(node).__name__
 
 
 def run_tags(resolved: Resolved, identity: str, provenance: dict[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from paribus.config.restate import value_text
@@ -47,6 +47,11 @@ class Known:
     identity: str | None
     models: tuple[Training, ...] = ()
     asked: str | None = None
+
+    @cached_property
+    def store(self) -> str:
+        """Key of the store that its run is kept in."""
+        return repr(self.job.nodes["tracking"])
 
 
 class Lookups:

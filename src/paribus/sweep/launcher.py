@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from paribus.config.locate import conf_dir
 from paribus.errors import ConfigError
-from paribus.sweep.batch import Batch, Policy, not_started
+from paribus.sweep.batch import Policy, not_started
 from paribus.sweep.live import Live
 from paribus.sweep.processors import environment
 from paribus.sweep.task import Task
@@ -33,17 +33,13 @@ class Workers:
 
     def launch(self) -> None:
         """Run the jobs; their outcomes are in ``task.ended``."""
-        configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
-        run(self._task, self._batch, self._config)
-
-
-def run(task: Task, batch: Batch, config: DictConfig) -> None:
-    """Run the jobs of a batch in workers."""
-    folder = Path(str(config.hydra.sweep.dir)).absolute() / "workers"
-    start = Start(config, conf_dir(), task.surroundings)
-    number = max(1, min(batch.workers, len(batch.todo)))
-    policy = Policy(batch.settings)
-    pool = Pool(number, start, folder, partial(environment, there=batch.places, device=batch.device))
-    with Live(batch, workers=number) as live:
-        left = pool.run(orders(batch), policy, live.told, task.ended, live.heard)
-    task.ended += not_started(left, batch.words, task.surroundings.sweep, policy.stopped or "")
+        task, batch, config = self._task, self._batch, self._config
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+        folder = Path(str(config.hydra.sweep.dir)).absolute() / "workers"
+        start = Start(config, conf_dir(), task.surroundings)
+        number = max(1, min(batch.workers, len(batch.todo)))
+        policy = Policy(batch.settings)
+        pool = Pool(number, start, folder, partial(environment, there=batch.places, device=batch.device))
+        with Live(batch, workers=number) as live:
+            left = pool.run(orders(batch), policy, live.told, task.ended, live.heard)
+        task.ended += not_started(left, batch.words, task.surroundings.sweep, policy.stopped or "")

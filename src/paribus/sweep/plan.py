@@ -13,8 +13,7 @@ from paribus.running.request import from_job
 from paribus.sweep import standing as standings
 from paribus.sweep.estimate import Estimate, Times, kind_of, span, span_of, where_it_helps
 from paribus.sweep.identities import lookups
-from paribus.sweep.standing import Runs, Standing, all_standing
-from paribus.tracking.states import run_states
+from paribus.sweep.standing import Standing, all_standing, runs_by_store
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -142,13 +141,12 @@ def plan_with_states(
         unasked: Whether no number of workers was given, so that they are used only if it helps.
         probes: Whether one job of each kind that has never finished is started to estimate its duration.
     """
-    specs = {repr(each.job.nodes["tracking"]): each.job.nodes["tracking"] for each in known}
-    runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
+    runs = runs_by_store(known)
     by_store = {name: Times(found) for name, found in runs.items()}
     bare = plan([each.job for each in known], workers=workers)
     found = all_standing(known, runs, reused=reused)
     times = [
-        by_store[repr(each.job.nodes["tracking"])].of(kind_of(each.job), each.models if status.again else ())
+        by_store[each.store].of(kind_of(each.job), each.models if status.again else ())
         for each, status in zip(known, found, strict=True)
     ]
     measured: dict[Any, Probe] = {}
@@ -169,8 +167,7 @@ def plan_with_states(
         bare = replace(bare, workers=where_it_helps(first, last, bare.workers))
     compared = None
     if bare.comparison is not None:
-        first_job = known[0].job
-        compared = by_store[repr(first_job.nodes["tracking"])].of((bare.comparison, first_job.study or "")).seconds
+        compared = by_store[known[0].store].of((bare.comparison, known[0].job.study or "")).seconds
     return replace(bare, jobs=made, comparison_seconds=compared, probes=tuple(measured.values()))
 
 

@@ -94,8 +94,8 @@ def record(
     """Return the record of a sweep that starts in this process."""
     jobs = started.jobs
     common = set(jobs[0].overrides).intersection(*(job.overrides for job in jobs))
-    specs = list({repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}.values())
-    numbers = {repr(spec): number for number, spec in enumerate(specs)}
+    stores = {known.store: known.job.nodes["tracking"] for known in started.known}
+    numbers = {store: number for number, store in enumerate(stores)}
     comparison = getattr(jobs[0].experiment, "comparison", None)
     flags = [word for each in config_dirs for word in ("--config-dir", each)]
     repository = git(Path.cwd())
@@ -112,14 +112,14 @@ def record(
         models=tuple(sorted({str(job.nodes["model"].run) for job in jobs if hasattr(job.nodes.get("model"), "run")})),
         comparison=None if comparison is None else str(comparison.type),
         study=jobs[0].study or "",
-        stores=tuple(specs),
+        stores=tuple(stores.values()),
         common=tuple(word for word in jobs[0].overrides if word in common),
         jobs=tuple(
             RecordedJob(
                 identity=known.identity,
                 experiment=str(known.job.experiment.type),
                 words=tuple(word for word in known.job.overrides if word not in common),
-                store=numbers[repr(known.job.nodes["tracking"])],
+                store=numbers[known.store],
                 study=known.job.study or "",
                 asked=known.asked,
                 models=known.models,

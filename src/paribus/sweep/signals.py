@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -53,16 +54,10 @@ class ParentWatch:
     """
 
     def __init__(self, parent: int) -> None:
-        """Watch the process ``parent``; does nothing until :meth:`start`."""
+        """Watch the process ``parent`` from now on."""
         self._parent = parent
-        self._started = False
         self.orphaned = False
-
-    def start(self) -> None:
-        """Start watching, once in the life of this process."""
-        if not self._started:
-            self._started = True
-            threading.Thread(target=self._watch, name="parent-watch", daemon=True).start()
+        threading.Thread(target=self._watch, name="parent-watch", daemon=True).start()
 
     def _watch(self) -> None:
         while os.getppid() == self._parent:
@@ -73,12 +68,7 @@ class ParentWatch:
         os._exit(EXIT_INTERRUPTED)
 
 
-_watches: dict[int, ParentWatch] = {}
-
-
+@cache
 def watch_parent(parent: int) -> ParentWatch:
-    """Return this process's watch over ``parent``, started."""
-    if parent not in _watches:
-        _watches[parent] = ParentWatch(parent)
-    _watches[parent].start()
-    return _watches[parent]
+    """Return this process's watch over ``parent``."""
+    return ParentWatch(parent)

@@ -12,7 +12,7 @@ from paribus.sweep.spoiled import Spoiled
 from paribus.tracking import states
 from paribus.tracking.kept import ASKED_TAG, FAILURE_TAG
 from paribus.tracking.provenance import code_version, provenance
-from paribus.tracking.states import RunState
+from paribus.tracking.states import RunState, run_states
 
 if TYPE_CHECKING:
     from paribus.sweep.identities import Known
@@ -128,6 +128,12 @@ def standing(
     return Standing(FAILED, latest, latest.tags.get("error_message", ""), again)
 
 
+def runs_by_store(jobs: Iterable[Known]) -> dict[str, Runs]:
+    """Return the runs of every store that jobs are kept in, by its key."""
+    specs = {each.store: each.job.nodes["tracking"] for each in jobs}
+    return {store: Runs(run_states(spec)) for store, spec in specs.items()}
+
+
 def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused: bool) -> list[Standing]:
     """Return the state of each job of a sweep.
 
@@ -136,7 +142,7 @@ def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused:
 
     Args:
         jobs: The jobs.
-        by_store: The runs of every store they use, by its spec as text.
+        by_store: The runs of every store they use, as :func:`runs_by_store` returns them.
         reused: Whether ``reuse=auto`` takes finished runs, as it does in sweeps.
     """
     found: dict[int, Standing] = {}
@@ -145,16 +151,15 @@ def all_standing(jobs: Sequence[Known], by_store: Mapping[str, Runs], *, reused:
     for place, known in enumerate(jobs):
         if known.asked is not None:
             continue
-        store = repr(known.job.nodes["tracking"])
-        status = _of_one(known, by_store[store], trained_by, reused=reused)
+        status = _of_one(known, by_store[known.store], trained_by, reused=reused)
         for model in known.models:
             trained_by.setdefault(model.identity, known.number)
-        making[store] = making.get(store, 0) + status.again
+        making[known.store] = making.get(known.store, 0) + status.again
         found[place] = status
     for place, known in enumerate(jobs):
         if known.asked is not None:
-            store = repr(known.job.nodes["tracking"])
-            found[place] = _comparing(known, by_store[store], making.get(store, 0), reused=reused)
+            others = making.get(known.store, 0)
+            found[place] = _comparing(known, by_store[known.store], others, reused=reused)
     return [found[place] for place in range(len(jobs))]
 
 

@@ -15,10 +15,9 @@ from paribus.sweep import standing as standings
 from paribus.sweep.estimate import Times, kind_of, where_it_helps
 from paribus.sweep.identities import Known, known_jobs
 from paribus.sweep.outcome import Outcome
-from paribus.sweep.standing import Runs, Standing, all_standing
+from paribus.sweep.standing import Standing, all_standing, runs_by_store
 from paribus.tracking.kept import FAILURE_TAG
 from paribus.tracking.opening import open_store
-from paribus.tracking.states import run_states
 
 if TYPE_CHECKING:
     from paribus.config.job import Job
@@ -84,8 +83,7 @@ def refuse_swept(jobs: Sequence[Job]) -> None:
 def start(jobs: Sequence[Job], sweep: str) -> Started:
     """Determine which jobs of a sweep need not be run: those that are finished, and those that would fail again."""
     known = tuple(known_jobs(jobs))
-    specs = {repr(job.nodes["tracking"]): job.nodes["tracking"] for job in jobs}
-    runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}
+    runs = runs_by_store(known)
     settled: dict[int, Outcome] = {}
     stand = all_standing(known, runs, reused=True)
     for each, status in zip(known, stand, strict=True):
@@ -101,7 +99,7 @@ def start(jobs: Sequence[Job], sweep: str) -> Started:
         ),
         settled,
         {
-            each.number: times[repr(each.job.nodes["tracking"])].of(kind_of(each.job), each.models).seconds
+            each.number: times[each.store].of(kind_of(each.job), each.models).seconds
             for each in known
             if each.number not in settled
         },

@@ -175,14 +175,14 @@ def read_runs(
     if limit:
         query, values = f"{query} limit ?", [*values, limit]
     found: list[KeptRun] = []
-    param = _Typed()
+    param = _Typed().__getitem__
     rows = connection.execute(query, values).fetchall()
     for first in range(0, len(rows), AT_ONCE):
         some = rows[first : first + AT_ONCE]
         ids = [row[0] for row in some]
         params = _by_run(connection, "params", "value", ids, param)
         metrics = _by_run(connection, "latest_metrics", "case when is_nan then null else value end", ids, _number)
-        tags = _by_run(connection, "tags", "value", ids, _same)
+        tags = _by_run(connection, "tags", "value", ids, str)
         for run_id, name, status, number, start, end, uri in some:
             found.append(
                 kept_run(
@@ -212,27 +212,18 @@ def _by_run(
     return found
 
 
-class _Typed:
-    """Parses params; a value shared by many runs is parsed once, unless it is mutable."""
+class _Typed(dict[str, Any]):
+    """Params by their texts; a value shared by many runs is parsed once, unless it is mutable."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, Any] = {}
-
-    def __call__(self, text: str) -> Any:
-        if text in self._read:
-            return self._read[text]
+    def __missing__(self, text: str) -> Any:
         value = from_text(text)
         if not isinstance(value, list | dict):
-            self._read[text] = value
+            self[text] = value
         return value
 
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _same(text: str) -> str:
-    return text
 
 
 def _marks(values: Sequence[Any] | Mapping[Any, Any]) -> str:

@@ -89,7 +89,7 @@ class FileRun:
 
     def text(self, name: str, text: str) -> None:
         """Keep a text file under ``name``."""
-        self._keep(name, lambda path: write_text(path, text))
+        self.file(name, lambda path: write_text(path, text))
 
     def table(self, table: Table) -> None:
         """Keep a table as parquet, and as JSON (column names and rows) up to 20,000 rows.
@@ -97,7 +97,7 @@ class FileRun:
         A table of a comparison that fits on a page is also kept as Markdown and LaTeX.
         """
         name = f"{TABLE_FOLDER}/{check_name(table.name)}.parquet"
-        self._keep(name, lambda _: results.write_table(table, self.folder))
+        self.file(name, lambda _: results.write_table(table, self.folder))
         frame = results.check_frame(table.name, table.frame)
         if table.evidence is Evidence.COMPARISON and typeset.fits(frame):
             self.text(f"{TABLE_FOLDER}/{table.name}.md", typeset.markdown(frame))
@@ -114,15 +114,11 @@ class FileRun:
     def figure(self, name: str, drawn: Mapping[str, bytes]) -> None:
         """Keep a drawn figure, by the formats that it was drawn in (``png``, ``pdf``)."""
         for ending, content in drawn.items():
-            self._keep(f"{FIGURE_FOLDER}/{check_name(name)}.{ending}", partial(write_bytes, content=content))
+            self.file(f"{FIGURE_FOLDER}/{check_name(name)}.{ending}", partial(write_bytes, content=content))
 
     def checkpoint(self, path: Path) -> None:
         """Keep a checkpoint file for other runs to load."""
-        self._keep(f"{CHECKPOINT_FOLDER}/{path.name}", lambda target: copy(path, target))
-
-    def file(self, name: str, write: Callable[[Path], object]) -> None:
-        """Keep a file under ``name``, which ``write`` writes to the path it is given."""
-        self._keep(name, write)
+        self.file(f"{CHECKPOINT_FOLDER}/{path.name}", lambda target: copy(path, target))
 
     def withdraw(self, name: str) -> None:
         """Remove a file from a run that did not finish after all."""
@@ -165,8 +161,8 @@ class FileRun:
         check_status(status)
         self.status = self.status or status
 
-    def _keep(self, name: str, write: Callable[[Path], object]) -> None:
-        """Write one file of the run into its folder, and into the store where it has one."""
+    def file(self, name: str, write: Callable[[Path], object]) -> None:
+        """Keep a file under ``name``, which ``write`` writes to the path it is given."""
         self._refuse_if_finished()
         path = self.folder / name
         write(path)

@@ -33,13 +33,10 @@ class Watch:
     """
 
     def __init__(self, connection: int, parent: int) -> None:
-        """Watch a socket by its file descriptor, and a parent process."""
+        """Watch a socket by its file descriptor, and a parent process, from now on."""
         self._connection = connection
         self._parent = parent
         self.orphaned = False
-
-    def start(self) -> None:
-        """Start watching."""
         threading.Thread(target=self._watch, name="parent-watch", daemon=True).start()
 
     def _watch(self) -> None:

@@ -100,7 +100,6 @@ def work(descriptor: int, request: Fork, server: int) -> int:
     if request.log is not None:
         _write_to(Path(request.log))
     watch = Watch(descriptor, server)
-    watch.start()
     connection = Connection(descriptor)
     patience.log.addHandler(_Telling(connection))
     with contextlib.suppress(EOFError, OSError), collector.seldom():
