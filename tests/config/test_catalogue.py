@@ -38,7 +38,6 @@ def test_the_variables_of_a_type(toy):
     assert found["activation"].limits == "relu | gelu"
     assert found["extras"].default == "{}"
     assert catalogue.variables(toy_specs.Sweep)[0].default is None
-    assert not {v.name: v for v in catalogue.variables(toy_specs.Digits)}["root"].science
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from paribus.sweep.end import finish as finish_sweep
 from paribus.sweep.outcome import Outcome
 from paribus.sweep.processors import asked_workers, device_of, places_for, workers
 from paribus.sweep.start import Started, refuse_swept, start, told
-from paribus.sweep.sweeper import OURS
+from paribus.sweep.sweeper import HERE, OURS, WORKERS
 from paribus.sweep.task import Surroundings, Task, logs_may_fail, may_add
 from paribus.sweep.warned import ONCE
 from paribus.tracking.delivery import arrived
@@ -40,11 +40,6 @@ if TYPE_CHECKING:
 
 EXIT_DONE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
 SHARED = "hydra/launcher=workers"
-WORKERS, IN_THIS_PROCESS = (
-    "hydra_plugins.paribus_sweeps.WorkersLauncher",
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-)
-"""The launchers whose jobs run in processes of Paribus: workers, and the entrypoint itself."""
 
 
 def run(words: Words, asked: Sequence[Job], composer: Composer) -> int:
@@ -95,7 +90,7 @@ def run_sweep(words: Words, asked: Sequence[Job], composer: Composer) -> int:
             started = start(asked, sweep)
             for line in told(started):
                 print(line, flush=True)
-            if asked[0].workers is None and _launcher(hydra) == IN_THIS_PROCESS:
+            if asked[0].workers is None and _launcher(hydra) == HERE:
                 number = started.workers(asked_workers(asked[0]))
                 own = (*own, *((SHARED,) if number > 1 else ()))
                 if number > 1:
@@ -197,7 +192,7 @@ def _workers(hydra: DictConfig, job: Job, there: tuple[str, ...]) -> tuple[int, 
         return workers(asked, there=there, settings=job.sweep), (sweeper,)
     if job.workers is None or job.workers == 1:
         return 1, (sweeper,)
-    if chosen != IN_THIS_PROCESS:
+    if chosen != HERE:
         raise ConfigError(
             f"workers={job.workers}: the chosen hydra/launcher ({chosen.rsplit('.', 1)[-1]}) starts its own; "
             "leave one of the two out"

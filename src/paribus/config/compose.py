@@ -86,13 +86,13 @@ class Composer:
         'mine'
     """
 
-    def __init__(self, config_dirs: Sequence[str | Path] = (), *, conf: Path | None = None) -> None:
-        """Look at the shipped configuration (or at ``conf`` in its place) and at ``config_dirs``.
+    def __init__(self, config_dirs: Sequence[str | Path] = ()) -> None:
+        """Look at the shipped configuration and at ``config_dirs``.
 
         Raises:
             ConfigError: If a folder is not there.
         """
-        self._loader = hydra_parts.Loader(conf or conf_dir(), own_folders(config_dirs))
+        self._loader = hydra_parts.Loader(conf_dir(), own_folders(config_dirs))
         self._checker = Checker(self.options, tuple(str(folder) for folder in config_dirs))
         self._parsed: dict[str, Override] = {}
         self._bases: dict[tuple[str, ...], _Base] = {}

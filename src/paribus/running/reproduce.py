@@ -6,14 +6,15 @@ import dataclasses
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from paribus.config.check import TARGET
 from paribus.config.compose import jobs
 from paribus.config.restate import differences
 from paribus.config.settings import FigureSettings
@@ -43,7 +44,8 @@ AGAIN = ("experiment", "stats", "device", "seed", "checkpoint")
 names the same class."""
 WHERE_NEEDED = ("data", "model", "feature", "slice", "constraints", "training")
 """The same, of experiments that work with it."""
-TARGET = "_target_"
+READING = ("runs", "get", "latest_model", "children", "artifacts", "download", "result", "complete")
+"""The operations of a store that change nothing."""
 
 
 @dataclass(frozen=True)
@@ -93,57 +95,19 @@ class Reproduced:
         return found
 
 
-@dataclass
 class Beside(FileStore):
-    """A store that reads kept runs and writes new ones to a folder, so that nothing kept is changed.
+    """A store that reads kept runs and writes new ones to a folder, so that nothing kept is changed."""
 
-    Attributes:
-        kept: The store.
-    """
-
-    kept: Store = field(default_factory=FileStore)
+    def __init__(self, kept: Store) -> None:
+        """Read what ``kept`` keeps."""
+        for name in READING:
+            setattr(self, name, getattr(kept, name))
 
     def start(
         self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
     ) -> FileRun:
         """Begin a run that only writes files."""
         return FileRun(folder)
-
-    def claim(self, identity: str, busy: Callable[[], None]) -> AbstractContextManager[None]:
-        """Claim nothing: the run is measured again in any case."""
-        return nullcontext()
-
-    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
-        """Return the kept runs."""
-        return self.kept.runs(where=where, limit=limit, everywhere=everywhere)
-
-    def get(self, run: str) -> KeptRun:
-        """Return a kept run."""
-        return self.kept.get(run)
-
-    def latest_model(self, subject: str | None = None) -> KeptRun | None:
-        """Return the latest kept model."""
-        return self.kept.latest_model(subject)
-
-    def children(self, run_id: str) -> list[KeptRun]:
-        """Return nested kept runs."""
-        return self.kept.children(run_id)
-
-    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
-        """Return the files of a kept run."""
-        return self.kept.artifacts(run_id, folder)
-
-    def download(self, run_id: str, path: str) -> Path:
-        """Return a local copy of a file of a kept run."""
-        return self.kept.download(run_id, path)
-
-    def result(self, run_id: str) -> Result:
-        """Read the result of a kept run."""
-        return self.kept.result(run_id)
-
-    def complete(self, run_id: str) -> Result:
-        """Read the result of a kept run, and check its files."""
-        return self.kept.complete(run_id)
 
 
 def reproduce(

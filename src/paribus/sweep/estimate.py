@@ -131,6 +131,17 @@ def where_it_helps(first: Sequence[float | None], last: Sequence[float | None], 
     return min(most, max(len(first), len(last)))
 
 
+def about(seconds: float) -> str:
+    """Return an estimated duration as text.
+
+    Example:
+        >>> about(3600), about(0.2)
+        ('about 1 h', 'under 1 s')
+    """
+    told = span(seconds)
+    return told if told.startswith("under") else f"about {told}"
+
+
 def span(seconds: float) -> str:
     """Return a duration as text.
 

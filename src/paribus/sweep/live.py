@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from paribus.sweep import outcome as outcomes
 from paribus.sweep.batch import Batch
-from paribus.sweep.estimate import span
+from paribus.sweep.estimate import about
 from paribus.sweep.outcome import Outcome
 
 LINE_SECONDS = 30.0
@@ -106,8 +106,7 @@ class Live:
         if not self._seconds or not rest:
             return ""
         rounds = max(rest / self._workers, 1.0)  # the last job is not shared
-        told = span(rounds * sum(self._seconds) / len(self._seconds))
-        return f"{told} left" if told.startswith("under") else f"about {told} left"
+        return f"{about(rounds * sum(self._seconds) / len(self._seconds))} left"
 
     def line(self, *, ended: bool = False) -> str:
         """Return the progress of the sweep in one line; where it has ended, perhaps early, no time is left."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from paribus.running.probe import Probe, probe
 from paribus.running.request import from_job
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import Estimate, Times, kind_of, span, span_of, where_it_helps
+from paribus.sweep.estimate import Estimate, Times, about, kind_of, span, span_of, where_it_helps
 from paribus.sweep.identities import lookups
 from paribus.sweep.standing import Standing, all_standing, runs_by_store
 
@@ -80,8 +79,7 @@ class Plan:
     @property
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state."""
-        found = Counter(job.state for job in self.jobs if job.state is not None)
-        return {state: found[state] for state in standings.STATES if state in found}
+        return standings.counted(job.state for job in self.jobs)
 
     @property
     def seconds(self) -> float | None:
@@ -240,9 +238,9 @@ def _time(made: Plan) -> str:
         )
     by = "by probes and earlier runs of the same type" if made.probes else "by earlier runs of the same type"
     without = f", without {made.comparison}" if made.comparison and made.comparison_seconds is None else ""
-    told = span(made.seconds)
-    about = "at least " if any(each.left_out for each in made.probes) else "" if told.startswith("under") else "about "
-    return f"{len(todo)} to run{shared}: {about}{told}, {by}{without}"
+    least = any(each.left_out for each in made.probes)
+    told = f"at least {span(made.seconds)}" if least else about(made.seconds)
+    return f"{len(todo)} to run{shared}: {told}, {by}{without}"
 
 
 def _line(job: Planned, width: int, made: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,17 @@ FINISHED, RUNNING, FAILED, KILLED, STALE, TODO, AFTER = (
 )  # fmt: skip
 STATES = (FINISHED, RUNNING, FAILED, KILLED, STALE, AFTER, TODO)
 """The states, in the order in which they are listed."""
+
+
+def counted(states: Iterable[str | None]) -> dict[str, int]:
+    """Return how many jobs are in each state, in the order of :data:`STATES`.
+
+    Example:
+        >>> counted(["to do", "finished", "to do"])
+        {'finished': 1, 'to do': 2}
+    """
+    found = Counter(states)
+    return {state: found[state] for state in STATES if state in found}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 from paribus.running.failures import OF_THE_JOB
 from paribus.sweep import standing as standings
-from paribus.sweep.estimate import Times, left_of, span, span_of
+from paribus.sweep.estimate import Times, about, left_of, span, span_of
 from paribus.sweep.record import Record
 from paribus.sweep.standing import Runs, Standing, after, standing
 from paribus.tracking import states
@@ -42,8 +41,7 @@ class Status:
     @property
     def counts(self) -> dict[str, int]:
         """How many jobs are in each state."""
-        found = Counter(job.state for job in self.jobs)
-        return {state: found[state] for state in standings.STATES if state in found}
+        return standings.counted(job.state for job in self.jobs)
 
     @property
     def complete(self) -> bool:
@@ -173,9 +171,7 @@ def text(whole: Status, *, most: int = MOST) -> str:
     ]
     rest = [number for number, job in enumerate(whole.jobs) if job.state != standings.FINISHED]
     if rest and whole.left is not None:
-        told = span(whole.left)
-        about = "" if told.startswith("under") else "about "
-        lines.append(f"  {about}{told} for the rest, by earlier runs of the same type")
+        lines.append(f"  {about(whole.left)} for the rest, by earlier runs of the same type")
     if rest and not made.is_running:
         failed = ", sweep.retry=failed added what failed too" if any(map(_fails_again, whole.jobs)) else ""
         lines.append(f"  the same command again does what is missing{failed}")

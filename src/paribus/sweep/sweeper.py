@@ -26,11 +26,8 @@ from paribus.sweep.task import Task
 log = logging.getLogger("paribus.sweep")
 HERE = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 """Hydra's own launcher, by name, because Hydra re-imports its plug-ins and classes of different imports differ."""
-OURS = (
-    HERE,
-    "hydra_plugins.paribus_sweeps.WorkersLauncher",
-    RAY,
-)
+WORKERS = "hydra_plugins.paribus_sweeps.WorkersLauncher"
+OURS = (HERE, WORKERS, RAY)
 """Launchers that take the jobs from the batch or run in this process."""
 ON_THIS_MACHINE = (
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",

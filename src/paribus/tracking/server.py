@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from paribus.errors import ConfigError
+from paribus.errors import ConfigError, message_of
 from paribus.tracking import _sqlalchemy, local
 from paribus.tracking.spec import without_password
 
@@ -75,7 +75,7 @@ def _refuse_unreachable(uri: str) -> None:
     except ImportError as error:
         raise ConfigError(f"tracking.uri={shown}: the driver of this database is not installed ({error})") from None
     except _sqlalchemy.SQLAlchemyError as error:
-        said = " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+        said = message_of(getattr(error, "orig", None) or error)
         raise ConfigError(f"tracking.uri={shown}: no answer ({said}); {instead}") from None
 
 

@@ -13,17 +13,18 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from paribus.errors import DataError, ExperimentError, ParibusError, message_of
 from paribus.tracking import server
 from paribus.tracking.artifacts import local_path
 from paribus.tracking.environment import quiet
 from paribus.tracking.heartbeat import Heartbeat
+from paribus.tracking.interface import Store
 from paribus.tracking.opening import client_of, open_store
 from paribus.tracking.run import TrackedRun
 from paribus.tracking.spec import TrackingSpec, without_password
@@ -33,12 +34,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-    from paribus.results.schema import Result
-    from paribus.tracking.file_run import FileRun
     from paribus.tracking.groups import Groups
     from paribus.tracking.heartbeat import Clock
-    from paribus.tracking.interface import Store
-    from paribus.tracking.kept import KeptRun
     from paribus.tracking.run import Step
 
 ROOT = Path("multirun") / ".spool"
@@ -116,16 +113,16 @@ def open_to_run(spec: TrackingSpec) -> Store:
     Raises:
         ParibusError: As :func:`paribus.tracking.opening.open_store`.
     """
-    return SpoolingStore(spec) if spec.kind == "server" else open_store(spec)
+    return cast("Store", SpoolingStore(spec)) if spec.kind == "server" else open_store(spec)
 
 
 class SpoolingStore:
     """A server's store, replaced by the spool from the moment that the server does not answer until the job ends."""
 
-    def __init__(self, spec: TrackingSpec, root: Path = ROOT) -> None:
+    def __init__(self, spec: TrackingSpec) -> None:
         """Open the server's store, or the spool if it does not answer."""
         self._spec = spec
-        self._root = root.absolute()  # the experiment may go to another folder while it works
+        self._root = ROOT.absolute()  # the experiment may go to another folder while it works
         self._store: MlflowStore | None = None
         self._spool: MlflowStore | None = None
         if self.is_away():
@@ -133,27 +130,15 @@ class SpoolingStore:
         else:
             self._ask(lambda store: None)
 
-    def start(
-        self, name: str, *, folder: Path, tags: Mapping[str, str] | None = None, parent: str | None = None
-    ) -> FileRun:
-        """Begin a run; one begun on the server continues in the spool if necessary."""
-        return self._ask(lambda store: store.start(name, folder=folder, tags=tags, parent=parent))
-
-    def runs(self, *, where: str = "", limit: int | None = None, everywhere: bool = False) -> list[KeptRun]:
-        """Return runs, the latest first."""
-        return self._ask(lambda store: store.runs(where=where, limit=limit, everywhere=everywhere))
+    def __getattr__(self, name: str) -> Any:
+        """Return the operation ``name`` of a store, done by the server, or by the spool if necessary."""
+        if name.startswith("_") or name not in vars(Store):
+            raise AttributeError(name)
+        return lambda *given, **named: self._ask(lambda store: getattr(store, name)(*given, **named))
 
     def keep_groups(self, groups: Groups) -> list[str]:
         """Keep runs that represent groups, if the server is reachable; a comparison in a spool has none."""
         return [] if self.is_away() else self._ask(lambda store: store.keep_groups(groups))
-
-    def get(self, run: str) -> KeptRun:
-        """Return the run with this id, or the only one whose id begins with it."""
-        return self._ask(lambda store: store.get(run))
-
-    def finished(self, identity: str) -> list[KeptRun]:
-        """Return the finished runs of this identity, the latest first."""
-        return self._ask(lambda store: store.finished(identity))
 
     @contextlib.contextmanager
     def claim(self, identity: str, busy: Callable[[], None]) -> Iterator[None]:
@@ -161,42 +146,6 @@ class SpoolingStore:
         with contextlib.ExitStack() as held:
             self._ask(lambda store: held.enter_context(store.claim(identity, busy)))
             yield
-
-    def is_ours(self, identity: str) -> bool:
-        """Return whether the claim held on an identity, if one is, has not been taken over by another process."""
-        return self._ask(lambda store: store.is_ours(identity))
-
-    def latest_model(self, subject: str | None = None) -> KeptRun | None:
-        """Return the latest finished run that produced a model."""
-        return self._ask(lambda store: store.latest_model(subject))
-
-    def children(self, run_id: str) -> list[KeptRun]:
-        """Return the runs nested in a run, the earliest first."""
-        return self._ask(lambda store: store.children(run_id))
-
-    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
-        """Return the paths of the files directly in a folder of the run."""
-        return self._ask(lambda store: store.artifacts(run_id, folder))
-
-    def download(self, run_id: str, path: str) -> Path:
-        """Return a local copy of an artifact."""
-        return self._ask(lambda store: store.download(run_id, path))
-
-    def result(self, run_id: str) -> Result:
-        """Read a run's result; for an unfinished run its partial result."""
-        return self._ask(lambda store: store.result(run_id))
-
-    def complete(self, run_id: str) -> Result:
-        """Read a finished run's result after checking that all its files exist unchanged."""
-        return self._ask(lambda store: store.complete(run_id))
-
-    def reap(self) -> list[str]:
-        """Mark runs whose process has ended as KILLED."""
-        return self._ask(lambda store: store.reap())
-
-    def mark_killed(self, sweep: str, message: str) -> list[str]:
-        """Mark the RUNNING runs of a sweep as KILLED."""
-        return self._ask(lambda store: store.mark_killed(sweep, message))
 
     def spool(self) -> MlflowStore:
         """Return the spool, created on first use."""

@@ -67,9 +67,8 @@ class MlflowStore:
             ConfigError: If it was deleted in the UI.
         """
         if self._id is None:
-            self._id = self._find_experiment(create=True)
-            self._offer_views()
-        assert self._id is not None
+            self._id = self._find_experiment() or self._create_experiment()
+            self._offer_views(self._id)
         return self._id
 
     def start(
@@ -156,7 +155,7 @@ class MlflowStore:
         if everywhere:
             ids = list(self._experiments())
         else:
-            one = self._id or self._find_experiment(create=False)
+            one = self._id or self._find_experiment()
             ids = [one] if one else []
         if not ids:
             return []
@@ -316,7 +315,7 @@ class MlflowStore:
 
     def addresses(self, base: str) -> list[views.Address]:
         """Return where the UI at ``base`` shows the runs and curves of this MLflow experiment; empty without runs."""
-        number = self._id or self._find_experiment(create=False)
+        number = self._id or self._find_experiment()
         if number is None:
             return []
         types = sorted({run.experiment_type or "" for run in self.runs()})
@@ -335,12 +334,14 @@ class MlflowStore:
             self._names[experiment_id] = self._client.get_experiment(experiment_id).name
         return self._names[experiment_id]
 
-    def _find_experiment(self, *, create: bool) -> str | None:
-        number = self._known() if self._root is None else self._known_here(self._root)
-        return self._create_experiment() if number is None and create else number
-
-    def _known(self) -> str | None:
-        """Return the id of the MLflow experiment on a server, and remember its tags."""
+    def _find_experiment(self) -> str | None:
+        """Return the id of the MLflow experiment, None where there is none, and remember its tags."""
+        if self._root is not None:  # read directly: every job of a sweep asks
+            with embedded.opened(self._root / local.DATABASE) as connection:
+                number = self._number(connection)
+                if number is not None:
+                    self._tags = embedded.experiment_tags(connection, number)
+            return number
         found = self._client.get_experiment_by_name(self.experiment)
         if found is None:
             return None
@@ -349,25 +350,16 @@ class MlflowStore:
         self._tags = found.tags
         return str(found.experiment_id)
 
-    def _known_here(self, root: Path) -> str | None:
-        """Return the same of an embedded store, read directly: every job of a sweep asks."""
-        with embedded.opened(root / local.DATABASE) as connection:
-            number = self._number(connection)
-            if number is not None:
-                self._tags = embedded.experiment_tags(connection, number)
-        return number
-
     def _deleted(self) -> ConfigError:
         return ConfigError(
             f"tracking.experiment: {self.experiment!r} was deleted in MLflow; restore it, or choose another name"
         )
 
-    def _offer_views(self) -> None:
+    def _offer_views(self, experiment_id: str) -> None:
         """Let MLflow's UI show columns in which runs differ; a store that refuses the tag is left without."""
-        assert self._id is not None
         with contextlib.suppress(Exception):
             for name, text in views.missing(self._tags).items():
-                self._client.set_experiment_tag(self._id, name, text)
+                self._client.set_experiment_tag(experiment_id, name, text)
 
     def _create_experiment(self) -> str:
         """Create the MLflow experiment; if another process was faster, use its."""
