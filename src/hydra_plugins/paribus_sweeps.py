@@ -76,22 +76,10 @@ class BatchSweeper(Sweeper):
         return self.does.run()
 
 
-_store = ConfigStore.instance()
-_store.store(
-    group="hydra/launcher",
-    name="workers",
-    node={"_target_": "hydra_plugins.paribus_sweeps.WorkersLauncher", "n": None},
-    provider="paribus",
-)
-_store.store(
-    group="hydra/launcher",
-    name="ray",
-    node={"_target_": "hydra_plugins.paribus_sweeps.RayLauncher", "init": {}, "remote": {"num_cpus": 1, "num_gpus": 0}},
-    provider="paribus",
-)
-_store.store(
-    group="hydra/sweeper",
-    name="paribus",
-    node={"_target_": "hydra_plugins.paribus_sweeps.BatchSweeper", "max_batch_size": None, "params": None},
-    provider="paribus",
-)
+for kind, name, target, settings in (
+    ("launcher", "workers", "WorkersLauncher", {"n": None}),
+    ("launcher", "ray", "RayLauncher", {"init": {}, "remote": {"num_cpus": 1, "num_gpus": 0}}),
+    ("sweeper", "paribus", "BatchSweeper", {"max_batch_size": None, "params": None}),
+):
+    node = {"_target_": f"hydra_plugins.paribus_sweeps.{target}", **settings}
+    ConfigStore.instance().store(group=f"hydra/{kind}", name=name, node=node, provider="paribus")

@@ -10,13 +10,16 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from paribus import disk_cache
 
+T = TypeVar("T")
 Signature = tuple[int, int, int, int, int]
 """Device, inode, size, and the times of change of content and of status, in nanoseconds."""
 
@@ -60,14 +63,9 @@ def file_digest(path: str | os.PathLike[str]) -> str:
     known = known_digest(path)
     if known is not None:
         return known
-    for _ in range(ATTEMPTS):
-        with open(path, "rb") as stream:
-            before = signature_of(os.fstat(stream.fileno()))
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-            if signature_of(os.fstat(stream.fileno())) == before:
-                _keep(before, found)
-                return found
-    raise OSError(errno.EBUSY, "changes while it is read", str(path))
+    state, found = _at_rest(path, lambda stream: hashlib.file_digest(stream, "sha256").hexdigest())
+    _keep(state, found)
+    return found
 
 
 def read(path: str | os.PathLike[str]) -> bytes:
@@ -77,14 +75,20 @@ def read(path: str | os.PathLike[str]) -> bytes:
         OSError: If it cannot be read, is no regular file, or changes while it is read.
     """
     known_digest(path)  # refuses what is no regular file
+    state, content = _at_rest(path, lambda stream: stream.read())
+    if _kept(state) is None:
+        _keep(state, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def _at_rest(path: str | os.PathLike[str], take: Callable[[BufferedReader], T]) -> tuple[Signature, T]:
+    """Return the signature of a file that did not change while something was taken from it, and what was."""
     for _ in range(ATTEMPTS):
         with open(path, "rb") as stream:
             before = signature_of(os.fstat(stream.fileno()))
-            content = stream.read()
+            found = take(stream)
             if signature_of(os.fstat(stream.fileno())) == before:
-                if _kept(before) is None:
-                    _keep(before, hashlib.sha256(content).hexdigest())
-                return content
+                return before, found
     raise OSError(errno.EBUSY, "changes while it is read", str(path))
 
 

@@ -56,7 +56,7 @@ def build(node: Mapping[str, Any], where: str) -> Spec | Foreign:
         if key.startswith("_") and key.endswith("_"):
             raise ConfigError(f"{where}.{key}: is not supported; a node has {TARGET} and the arguments of its target")
     if isinstance(found, type) and issubclass(found, Spec):
-        return _build_spec(found, given, where)
+        return build_settings(found, given, where)
     arguments = {key: built(value, f"{where}.{key}") for key, value in given.items()}
     return foreign(found, str(target), arguments, where)
 
@@ -80,10 +80,6 @@ def build_settings(cls: type[Spec], given: Mapping[str, Any], where: str = "") -
         >>> build_settings(StatsSpec, {"n_null": 7}).n_null
         7
     """
-    return _build_spec(cls, dict(given), where)
-
-
-def _build_spec(cls: type[Spec], given: dict[str, Any], where: str) -> Spec:
     declared = {f.name: f for f in dataclasses.fields(cls) if f.init}
     hints = _hints(cast(Hashable, cls))
     dot = f"{where}." if where else ""
@@ -146,7 +142,7 @@ def convert(value: Any, hint: Any, where: str) -> Any:
         inner = arguments[1] if len(arguments) == 2 else Any
         return {str(key): convert(element, inner, f"{where}.{key}") for key, element in value.items()}
     if isinstance(hint, type) and issubclass(hint, Spec) and isinstance(value, Mapping):
-        return build(value, where) if TARGET in value else _build_spec(hint, dict(value), where)
+        return build(value, where) if TARGET in value else build_settings(hint, value, where)
     reader = _SCALARS.get(hint)
     if reader is None:
         raise ConfigError(f"{where}: is declared as {hint}, which a configuration cannot hold")

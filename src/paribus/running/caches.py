@@ -34,11 +34,6 @@ class Latest:
         self._size, self._limit = size, limit
         self._kept: OrderedDict[Hashable, tuple[Any, Opened]] = OrderedDict()
 
-    @property
-    def held(self) -> int:
-        """Bytes of the arrays and weights of all cached values."""
-        return sum(self._sizes().values())
-
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return what is kept under ``key``, made where it is not; the files it was made from count as read anyhow.
 
@@ -80,10 +75,6 @@ class Latest:
     def values(self) -> dict[Hashable, Any]:
         """Return what is kept, by key."""
         return {key: value for key, (value, _) in self._kept.items()}
-
-    def __contains__(self, key: Hashable) -> bool:
-        """Return whether ``key`` is kept."""
-        return key in self._kept
 
     def clear(self) -> None:
         """Empty the cache."""

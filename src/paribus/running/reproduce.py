@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -89,10 +90,7 @@ class Reproduced:
 
     def counts(self) -> Mapping[str, int]:
         """Return how many tables and metrics have each verdict."""
-        found: dict[str, int] = {}
-        for one in self.compared:
-            found[one.verdict] = found.get(one.verdict, 0) + 1
-        return found
+        return Counter(one.verdict for one in self.compared)
 
 
 class Beside(FileStore):

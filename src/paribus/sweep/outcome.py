@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from paribus.results.files import write_text
 
 FILE = "outcome.json"
 MOST = 40
@@ -54,9 +55,7 @@ class Outcome:
 
     def write(self, folder: Path) -> None:
         """Write ``outcome.json`` into ``folder`` atomically."""
-        unfinished = folder / f".{FILE}.{os.getpid()}"
-        unfinished.write_text(json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False), encoding="utf-8")
-        unfinished.replace(folder / FILE)
+        write_text(folder / FILE, json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False))
 
 
 def read(folder: Path) -> Outcome | None:
@@ -99,11 +98,10 @@ def counts(outcomes: Sequence[Outcome], *, expected: int) -> str:
         >>> counts([], expected=3)
         '3 jobs: 3 without an outcome'
     """
-    found: dict[str, int] = {}
-    for outcome in outcomes:
-        word = "reused" if outcome.status == DONE and outcome.reused else _WORDS.get(outcome.status, outcome.status)
-        found[word] = found.get(word, 0) + 1
-    parts = [f"{count} {word}" for word, count in sorted(found.items())]
+    words = [
+        "reused" if each.status == DONE and each.reused else _WORDS.get(each.status, each.status) for each in outcomes
+    ]
+    parts = [f"{count} {word}" for word, count in sorted(Counter(words).items())]
     lost = missing(expected, outcomes)
     parts += [f"{lost} without an outcome"] if lost else []
     return f"{expected} job{'' if expected == 1 else 's'}: {', '.join(parts)}"
