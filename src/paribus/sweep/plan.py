@@ -94,18 +94,8 @@ class Plan:
 
     def plain(self) -> dict[str, Any]:
         """Return it as plain values, for ``--json``."""
-        return {
-            "jobs": [asdict(job) for job in self.jobs],
-            "common": list(self.common),
-            "varies": dict(self.varies),
-            "counts": self.counts,
-            "to_run": sum(job.again for job in self.jobs),
-            "comparison": self.comparison,
-            "workers": self.workers,
-            "seconds": self.seconds,
-            "comparison_seconds": self.comparison_seconds,
-            "probes": [asdict(probe) for probe in self.probes],
-        }
+        to_run = sum(job.again for job in self.jobs)
+        return {**asdict(self), "counts": self.counts, "to_run": to_run, "seconds": self.seconds}
 
 
 def plan(jobs: Sequence[Job], *, workers: int = 1) -> Plan:
@@ -170,10 +160,8 @@ def plan_with_states(
 
 
 def _with(planned: Planned, known: Known, status: Standing, time: Estimate) -> Planned:
-    return Planned(
-        planned.number,
-        planned.experiment,
-        planned.varied,
+    return replace(
+        planned,
         state=status.state,
         why=status.why,
         identity=None if status.state == standings.AFTER and known.asked is not None else known.identity,
