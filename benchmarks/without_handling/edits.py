@@ -352,9 +352,9 @@ EDITS = (
     ),
     Edit(
         "asking run by run takes minutes",
-        f"{SOURCE}/sweep/plan.py",
-        "    runs = {name: Runs(run_states(spec)) for name, spec in specs.items()}\n",
-        "    runs = {name: Runs([run for _ in known for run in run_states(spec)]) for name, spec in specs.items()}\n",
+        f"{SOURCE}/sweep/standing.py",
+        "    return {store: Runs(run_states(spec)) for store, spec in specs.items()}\n",
+        "    return {store: Runs([run for _ in jobs for run in run_states(spec)]) for store, spec in specs.items()}\n",
         "sweep/test_standing.py::test_the_store_is_asked_once_and_not_changed",
     ),
     Edit(
