@@ -319,3 +319,9 @@ def test_replicates_are_drawn_by_the_curve_compared_or_else_by_those_that_they_k
     config = {"experiment": {"curves": [CURVE], "experiment_type": "t"}}
     derived = groups_of(replace(both, config=config), None, "same", [SimpleNamespace(metrics=kept)])
     assert derived.histories == drawn and set(drawn) <= set(derived.compared)
+
+
+def test_blanks_around_a_name_belong_to_no_name():
+    name = "sweep.acc@alpha=2@direction=pc"
+    plain, spaced = (compared(runs(), columns=[f"{blank}{name}{blank}"], primary=[name]) for blank in ("", " "))
+    assert frames(plain)["tests"].equals(frames(spaced)["tests"])
