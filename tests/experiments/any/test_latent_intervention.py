@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from paribus.errors import ConfigError
+from paribus.experiments.any.latent_intervention import work
 from paribus.experiments.any.latent_intervention.activity import activity, random_latents
 from paribus.experiments.any.latent_intervention.spec import DIRECTIONS, LIKE, RANDOM, LatentIntervention
 from paribus.experiments.any.latent_intervention.work import SILENT
@@ -230,10 +231,11 @@ class Gated(nn.Module):
         return (2 * h[:, 0] + h[:, 2] * x[:, 4])[:, None]
 
 
-def planted(seed, n=60):
+def planted(seed, n=60, seldom=1):
     rng = np.random.default_rng(seed)
     x = np.concatenate([rng.exponential(size=(n, 4)) * (rng.random((n, 4)) < 0.7), rng.choice([-1, 1], (n, 1))], 1)
     x[:, 3] = 0
+    x[np.arange(n) % seldom > 0, 0] = 0
     contexts = ArraySubject(Contexts(inputs=torch.tensor(x, dtype=torch.float32)))
     sae = identity_autoencoder(4, torch.full((4,), torch.inf))
     feature = Latent(id=0)
@@ -258,6 +260,21 @@ def test_planted_latents_are_found_with_their_size_and_others_do_nothing_at_all(
     assert "latent 0 to zero" in text and "established in 1 of 3" in text
     beside = recorder.tables["nulls"].frame
     assert set(beside.loc[beside["latent"] == 3, "null"]) == {DIRECTIONS}, "one that never fires is like no other"
+
+
+def test_a_latent_that_seldom_fires_is_not_silent_though_no_vector_that_is_encoded_again_has_it(monkeypatch):
+    """Of many positions some 2,000 are encoded again: that it changes none of these says nothing of the others."""
+    monkeypatch.setattr(work, "MOST_ENCODED", 1)
+    _, setup = planted(2, n=200, seldom=20)
+    values = [0.7, 9.0]
+    _, recorder = performed(LatentIntervention(latents=[0, 3], values=values, readout="output"), setup)
+    frame = recorder.tables["latents"].frame.set_index(["latent", "set_to"])
+    row = frame.loc[0, "zero"]
+    assert row["mean_delta"] < 0 and row["remark"] == "" and row["others_moved"] == 0
+    assert row["change"] == pytest.approx(row["activation"]) and -2 * row["change"] == pytest.approx(row["mean_delta"])
+    top = frame.xs(0).loc[lambda rows: rows["value"] >= 9]
+    assert top["change"].tolist() == pytest.approx((top["mean_delta"] / 2).tolist())
+    assert frame.loc[3, "zero"]["remark"].startswith(SILENT)
 
 
 def test_the_feature_that_is_chosen_is_set_and_is_no_readout_then():

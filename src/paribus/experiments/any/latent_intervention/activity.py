@@ -40,6 +40,18 @@ class Activity:
     kept: Tensor
     weight: Tensor
 
+    def change(self, latent: int, value: float) -> float | None:
+        """Return how far a latent is on average from a value; None where some activations are larger, others smaller.
+
+        All activations count, not only those of the vectors that are kept: a latent that seldom fires may fire in none
+        of these.
+        """
+        if value <= 0:
+            return float(self.mean[latent]) - value
+        if value >= self.top[latent]:
+            return max(0.0, value - float(self.mean[latent]))
+        return None
+
     def like(self, latent: int) -> Ints:
         """Return the other latents that ever fire, nearest firing rate first."""
         distance = np.abs(self.rate - self.rate[latent])

@@ -35,7 +35,7 @@ class LatentIntervention(Paired):
     """
 
     type: ClassVar[str] = "latent_intervention"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     summary: ClassVar[str] = "Latents of an autoencoder at any place set to 0, mean, max or values, its error kept."
     ranks: ClassVar[bool] = True
     declares: ClassVar[tuple[Endpoint, ...]] = endpoint("latent_intervention", "latents", "effect of setting a latent")

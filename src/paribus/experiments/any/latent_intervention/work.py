@@ -49,7 +49,8 @@ COLUMNS = {
     "value": "that value, as an activation",
     "activation": "its mean activation in the contexts reported, at the positions that are set and count",
     "firing_rate": "how often it is above 0: the mean over contexts of the share of these positions",
-    "change": "mean size of the change there, as an activation",
+    "change": "mean size of the change there, as an activation; set to a value between 0 and the largest there: in the "
+    "vectors that are encoded again",
     "reencoded": f"its mean activation where edited vectors, about {MOST_ENCODED:,} of them, are encoded again",
     "reencoded_off_target": "changes of all other latents then (absolute, added up), over that of the latent itself",
     "others_moved": "how many other latents differ then, on average",
@@ -252,6 +253,9 @@ class _Measuring:
     def _row(self, latent: int, level: LatentLevel) -> dict[str, Any]:
         seen = self.reported[level.place]
         again = encoded_again(self.sae, latent, level.value, seen.kept, seen.weight)
+        change = seen.change(latent, level.value)
+        if change is None:
+            change = again["change"]
         return {
             "level": level.label,
             "latent": latent,
@@ -261,7 +265,8 @@ class _Measuring:
             "activation": float(seen.mean[latent]),
             "firing_rate": float(seen.rate[latent]),
             **again,
-            "remark": SILENT if again["change"] == 0 else "",
+            "change": change,
+            "remark": SILENT if change == 0 else "",
         }
 
     # Doses ------------------------------------------------------------------------------------------------------------
