@@ -43,7 +43,7 @@ def logit_effects(setup: BuildSetup, sd: Floats) -> Floats:
     with torch.inference_mode():
         layer = setup.model.network.get_submodule("output_layer")
         out = layer.get_parameter("weight").double().cpu()[setup.vocabulary.ability_ids]
-        column = sae.directions().double().cpu() @ (out - out.mean(0)).T
+        column = sae.columns().double().cpu() @ (out - out.mean(0)).T
     effects: Floats = np.asarray(column.square().mean(1).sqrt().numpy() * sd)
     return effects
 
