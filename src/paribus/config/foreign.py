@@ -127,11 +127,10 @@ def foreign(function: Callable[..., Any], target: str, arguments: dict[str, Any]
         for key in arguments:
             if key not in names:
                 raise ConfigError(f"{where}.{key}: {target} takes no such argument; {nearest(key, names)}")
-    for name, parameter in names.items():
-        if where in GIVEN_BY_DATA:
-            break
-        if parameter.default is parameter.empty and name not in arguments:
-            raise ConfigError(f"{where}.{name}: {target} needs this argument and it is not given")
+    if where not in GIVEN_BY_DATA:
+        for name, parameter in names.items():
+            if parameter.default is parameter.empty and name not in arguments:
+                raise ConfigError(f"{where}.{name}: {target} needs this argument and it is not given")
     return Foreign(target, arguments, function, weights, leave_out)
 
 

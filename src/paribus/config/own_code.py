@@ -153,14 +153,14 @@ def _read(name: str, spec: Any) -> _Module | None:
         known = _distribution(name.partition(".")[0])
         if known is not None:
             return known
-    parents = _parents(name)
+    above = parents(name)
     if origin is None:  # a folder without __init__.py: only what is imported from it counts
-        return _Module(f"module {name}", "namespace", parents)
+        return _Module(f"module {name}", "namespace", above)
     source = _source(spec)
     if source is None:
-        return _Module(f"module {name}", _bytes_digest(origin), parents)
+        return _Module(f"module {name}", _bytes_digest(origin), above)
     package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
-    imported = {*parents, *_imports(source, package)}
+    imported = {*above, *_imports(source, package)}
     return _Module(f"module {name}", normalised(source), tuple(sorted(imported - {name})))
 
 
@@ -179,8 +179,13 @@ def _bytes_digest(origin: str) -> str:
         return "unreadable"
 
 
-def _parents(name: str) -> tuple[str, ...]:
-    """Return the packages that are imported with a module."""
+def parents(name: str) -> tuple[str, ...]:
+    """Return the packages that are imported with a module, or with what a dotted name stands for.
+
+    Example:
+        >>> parents("package.part.module")
+        ('package', 'package.part')
+    """
     parts = name.split(".")[:-1]
     return tuple(".".join(parts[: i + 1]) for i in range(len(parts)))
 

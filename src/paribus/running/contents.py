@@ -12,7 +12,7 @@ from typing import Any
 from paribus import digests
 from paribus.config.foreign import Foreign
 from paribus.config.opened import name_path
-from paribus.config.own_code import code_of
+from paribus.config.own_code import code_of, parents
 from paribus.config.science import science
 from paribus.errors import DataError
 from paribus.results.values import plain
@@ -70,7 +70,7 @@ def contents(node: Any) -> Contents:
             paths |= {f"{name}{key}": path for key, path in part.files.items()}
             _name_paths(part.arguments)
             things.append(part.function)
-            targets += _prefixes(part.target)
+            targets += parents(part.target)
             continue
         paths |= {f"{name}{key}": path for key, path in part.input_files().items()}
         if version := str(part.fingerprint()):
@@ -130,12 +130,6 @@ def _name_paths(values: Mapping[str, Any]) -> None:
         for text in value if isinstance(value, list | tuple) else (value,):
             if isinstance(text, str) and text and os.path.exists(os.path.expanduser(text)):
                 name_path(text)
-
-
-def _prefixes(target: str) -> list[str]:
-    """Return the names in a dotted target that can be modules."""
-    parts = target.split(".")
-    return [".".join(parts[: i + 1]) for i in range(len(parts) - 1)]
 
 
 def _digested(paths: Mapping[str, Path]) -> dict[str, InputFile]:

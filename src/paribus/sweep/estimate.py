@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,11 +78,10 @@ def left_of(seconds: float, run: RunState) -> float:
 
 def typical_seconds(runs: Iterable[RunState]) -> dict[Kind, float]:
     """Return how long the finished runs of each kind took: the median of the latest."""
-    found: dict[Kind, list[float]] = {}
+    found: defaultdict[Kind, list[float]] = defaultdict(list)
     for run in runs:
         if run.status == states.FINISHED and run.seconds is not None:
-            kind = (run.tags.get("experiment_type", ""), run.tags.get("study", ""))
-            found.setdefault(kind, []).append(run.seconds)
+            found[run.tags.get("experiment_type", ""), run.tags.get("study", "")].append(run.seconds)
     return {kind: median(seconds[:LATEST]) for kind, seconds in found.items()}
 
 

@@ -38,16 +38,15 @@ def keep(client: MlflowClient, experiment_id: str, groups: Groups, earlier: Sequ
     """
     ids = []
     for index, group in enumerate(groups.runs):
-        began = groups.comparison.started_at - timedelta(milliseconds=index + 1)
+        began = int((groups.comparison.started_at - timedelta(milliseconds=index + 1)).timestamp() * 1000)
         superseded = [run.run_id for run in earlier if run.tags.get("group") == group.group]
         tags = _tags(experiment_id, groups, group, superseded)
-        run = client.create_run(experiment_id, start_time=int(began.timestamp() * 1000), tags=tags, run_name=group.name)
+        run = client.create_run(experiment_id, start_time=began, tags=tags, run_name=group.name)
         run_id = str(run.info.run_id)
-        now = int(began.timestamp() * 1000)
         points = split_finite(group.metrics)[0] + [point for curve in group.curves for point in curve_points(curve)]
         for start in range(0, len(points), METRICS_PER_BATCH):
             batch = points[start : start + METRICS_PER_BATCH]
-            client.log_batch(run_id, [_mlflow.Metric(each.name, each.value, now, each.step) for each in batch])
+            client.log_batch(run_id, [_mlflow.Metric(each.name, each.value, began, each.step) for each in batch])
         client.set_terminated(run_id, "FINISHED")
         ids.append(run_id)
     for key, view in views.of_comparison(groups).items():

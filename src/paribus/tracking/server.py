@@ -136,9 +136,7 @@ def clock(uri: str) -> Callable[[], float]:
             ahead = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
     except (OSError, ValueError, TypeError, http.client.HTTPException):
         return time.time
-    if abs(ahead) <= ROUNDING:
-        return time.time
-    return lambda: time.time() + ahead
+    return (lambda: time.time() + ahead) if abs(ahead) > ROUNDING else time.time
 
 
 def _address(uri: str) -> str:

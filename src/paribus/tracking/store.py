@@ -51,9 +51,7 @@ class MlflowStore:
         self._id: str | None = None
         self._tags: Mapping[str, str] = {}
         self._copies: tempfile.TemporaryDirectory[str] | None = None
-        self.clock = time.time if root is None else local.clock(root)
-        if spec.kind == "server":
-            self.clock = server.clock(str(spec.uri))
+        self.clock = server.clock(str(spec.uri)) if root is None else local.clock(root)
 
     @property
     def client(self) -> MlflowClient:
