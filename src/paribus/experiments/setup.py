@@ -102,9 +102,8 @@ class NetworkSetup(Setup):
 
     def readable(self, executor: Executor) -> Readable:
         """Return the network as features read it: with the names of its outputs and its autoencoders."""
-        made: Readable
         if "readable" in self.parts:
-            made = self.parts["readable"](executor)
+            made: Readable = self.parts["readable"](executor)
             return made
         saes = {name: one for name, one in self.parts.items() if isinstance(one, SparseAutoencoder)}
         names = self.contexts.output_names

@@ -28,6 +28,7 @@ from paribus.measure.stream import Measured, Stream
 from paribus.measure.subject import Subject
 from paribus.measure.watch import Watch
 from paribus.results.schema import EngineReport
+from paribus.stats.clusters import by_size
 
 _private_keys = itertools.count()
 
@@ -185,8 +186,7 @@ class Executor(Passes):
         blocks = self.subject.blocks(n_conditions)
         if rows is None:
             return blocks
-        size = max(len(block) for block in blocks)
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+        return [rows[some] for some in by_size(len(rows), max(map(len, blocks)))]
 
     def _edited(self, design: Design, columns: Ints) -> Any:
         cells = self.subject.cells(columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,8 +31,8 @@ from paribus.features.columns import Latents
 from paribus.measure.executor import Executor
 from paribus.measure.place import Place
 from paribus.methods.contrast import contrasted, null_to_baseline, to_baseline
-from paribus.methods.sweep import Swept, sweep
-from paribus.results.schema import Aggregates, Curve, Figure
+from paribus.methods.sweep import Swept, slope_weights, sweep
+from paribus.results.schema import NULL_BAND, Aggregates, Curve, Figure
 from paribus.stats.clusters import joined
 from paribus.stats.trend import PageSums
 
@@ -280,7 +279,9 @@ class _Measuring:
             for dose in doses
         )
         factor = self._factor(latent, levels)
-        weights = np.concatenate([to_baseline(len(doses) + 1), _slope(doses)])
+        slope = slope_weights(doses)  # over the doses alone, without the baseline
+        assert slope is not None
+        weights = np.concatenate([to_baseline(len(doses) + 1), np.pad(slope, ((0, 0), (1, 0)))])
         trend = PageSums(self.at.executor.subject.cluster, np.array(doses)) if len(doses) > 2 and top > 0 else None
 
         def visit(columns: Ints, values: Floats) -> None:
@@ -306,12 +307,6 @@ class _Measuring:
         return dosed, Part(self.at.epoch, [row], found.sums.rows(every[-1:]))
 
 
-def _slope(doses: Sequence[float]) -> Floats:
-    """Return the weights of the least-squares slope over doses, the baseline left out ``[1, doses + 1]``."""
-    centred = np.array(doses) - np.mean(doses)
-    return np.concatenate([[0.0], centred / (centred**2).sum()])[None]
-
-
 def _said(place: Place) -> str:
     if place.named is not None:
         return f"@{place.named}"
@@ -323,9 +318,7 @@ def _draw(to: Reported, frame: pd.DataFrame, *, nulls: bool) -> None:
     forest(to, frame, table, "Effect of setting a latent", says, table=table, null_label="like latents")
     if not nulls:
         return
-    drawn = Figure.of(
-        "forest", "nulls", label="level", value="mean_delta", panel="null", null_low="null_low", null_high="null_high"
-    )
+    drawn = Figure.of("forest", "nulls", label="level", value="mean_delta", panel="null", **NULL_BAND)
     caption = "Points: the effect. Grey: 2.5 to 97.5 % of the null of each panel. They answer different questions."
     looks = {"xlabel": f"change of {to.kind}", "reference": 0, "null_label": "null", "max_rows": 30}
     to.recorder.figure(drawn.titled("The same effects beside three nulls", caption, **looks))

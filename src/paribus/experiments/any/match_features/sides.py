@@ -77,12 +77,8 @@ def sides_of(experiment: MatchFeatures, setup: NetworkSetup, *, read: bool) -> t
     if experiment.other_model is not None:
         beside, said = _other_model(experiment.other_model, setup), Path(experiment.other_model).name
     own = Named(place, experiment.other_path, experiment.clamp, said)
-    if beside is None:
-        second = _side("second", own, setup, read=read, on=first)
-        _refuse_unlike(first, second)
-        return first, second
-    second = _side("second", own, beside, read=read)
-    if not _same_contexts(setup, beside):
+    second = _side("second", own, beside or setup, read=read, on=first if beside is None else None)
+    if beside is not None and not _same_contexts(setup, beside):
         raise ConfigError(
             "match_features: the slice gives the two models other contexts (it looks at what the model does); use "
             "slice=all or slice=sample"

@@ -78,7 +78,7 @@ class EffectsOfFeatures:
         self.reliability, self.reliability_high = self._agreement(setup.rng("scan_halves"))
 
     def _chunks(self) -> list[slice]:
-        return list(chunks(self.n_features, self.n_levels * len(self.flips.largest)))
+        return chunks(self.n_features, self.n_levels * len(self.flips.largest))
 
     def _agreement(self, rng: np.random.Generator) -> tuple[Floats, Floats]:
         first = halves(self.n_groups, self.experiment.n_splits, rng)

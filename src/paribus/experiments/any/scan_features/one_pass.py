@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from paribus.features.columns import Latents
 from paribus.measure.distinct import distinct
 from paribus.measure.executor import Executor
 from paribus.measure.factor import InputFactor
+from paribus.stats.clusters import by_size
 
 MOST_HELD = 1 << 22
 """Activations that are held at once: cells by features."""
@@ -142,7 +143,7 @@ def firing(features: FeaturePass, rows: Ints, n_top: int, recorder: Recorder) ->
     kept = min(n_top, len(rows))
     peaks, top = np.full((f, kept), -np.inf, np.float32), np.zeros((f, kept), np.int64)
     where = np.zeros((f, kept), np.int32)
-    blocks = _blocks(rows, features.most_cells)
+    blocks = [rows[some] for some in by_size(len(rows), features.most_cells)]
     for some in recorder.progress(blocks, total=len(blocks), description="as they are"):
         seen = features.seen(features.executor.subject.cells(some), peaks=True)
         assert seen.fires is not None and seen.peak is not None and seen.where is not None
@@ -197,9 +198,9 @@ def driven(
     sums = np.zeros((features.n_features, int(starts[-1]), n_groups))
     counts = np.zeros((int(starts[-1]), n_groups))
     work = [
-        (factor, start, some)
+        (factor, start, rows[some])
         for factor, start in zip(factors, starts[:-1].tolist(), strict=True)
-        for some in _blocks(rows, max(1, features.most_cells // factor.n_levels))
+        for some in by_size(len(rows), max(1, features.most_cells // factor.n_levels))
     ]
     for factor, start, some in recorder.progress(work, total=len(work), description="factors"):
         values, ok = _at_levels(features, factor, some, recorder)
@@ -242,12 +243,6 @@ def _difference(one: Singles, other: Singles, rounding: float) -> Floats:
     return change
 
 
-def _blocks(rows: Ints, size: int) -> list[Ints]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def chunks(n: int, per_row: int, most: int = 1 << 22) -> Iterator[slice]:
-    """Yield ranges of rows of which ``per_row`` numbers each are held at once."""
-    size = max(1, most // max(1, per_row))
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
+def chunks(n: int, per_row: int, most: int = 1 << 22) -> list[slice]:
+    """Return ranges of rows of which ``per_row`` numbers each are held at once."""
+    return by_size(n, max(1, most // max(1, per_row)))

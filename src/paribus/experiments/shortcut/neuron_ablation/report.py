@@ -48,12 +48,12 @@ class Pruned(Measured):
     """What was measured: a row per checkpoint x ranking x ablation x K x split, with the change of correctness.
 
     Attributes:
-        units: One mapping per checkpoint x unit: its scores and ranks.
+        units: Scores and ranks of every unit, by checkpoint.
         chance: Balanced accuracy of guessing the domain.
         width: How many units the site has.
     """
 
-    units: list[dict[str, Any]] = field(default_factory=list)
+    units: list[pd.DataFrame] = field(default_factory=list)
     chance: float = float("nan")
     width: int = 0
 
@@ -73,7 +73,8 @@ def report(experiment: NeuronAblation, setup: NetworkSetup, recorder: Recorder, 
     description = "One row per checkpoint, ranking, ablation, number of units and split."
     recorder.table(Table("k_sweep", description, Evidence.INTERVENTIONAL, table, COLUMNS))
     says = "One row per checkpoint and unit: what the rankings are made of."
-    recorder.table(Table("units", says, Evidence.OBSERVATIONAL, pd.DataFrame(measured.units), UNIT_COLUMNS))
+    units = pd.concat(measured.units, ignore_index=True)
+    recorder.table(Table("units", says, Evidence.OBSERVATIONAL, units, UNIT_COLUMNS))
     shown = headline_split(experiment.splits, offers_of(setup.contexts))
     last_epoch = measured.rows[-1]["epoch"]
     last = table[(table["epoch"] == last_epoch) & (table["split"] == shown)].reset_index(drop=True)

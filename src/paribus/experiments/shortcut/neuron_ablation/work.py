@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from paribus.arrays import Floats, Ints
 from paribus.engine.intervention import Intervention
@@ -101,18 +102,14 @@ class _Measuring:
 
     def _keep_units(self, site: EditedSite, scores: UnitScores, orders: dict[str, Ints]) -> None:
         places = {f"{ranking}_rank": np.argsort(order) for ranking, order in orders.items() if ranking != "random"}
-        for unit in range(len(scores.shortcut)):
-            self.found.units.append(
-                {
-                    "epoch": site.checkpoint.epoch,
-                    "unit": unit,
-                    "shortcut_score": float(scores.shortcut[unit]),
-                    "label_score": float(scores.label[unit]),
-                    "mean_activation": float(scores.mean_activation[unit]),
-                    "readout_norm": float(scores.readout_norm[unit]),
-                    **{name: int(place[unit]) for name, place in places.items()},
-                }
-            )
+        columns = {
+            "unit": np.arange(len(scores.shortcut)),
+            "shortcut_score": scores.shortcut,
+            "label_score": scores.label,
+            "mean_activation": scores.mean_activation,
+            "readout_norm": scores.readout_norm,
+        }
+        self.found.units.append(pd.DataFrame({"epoch": site.checkpoint.epoch, **columns, **places}))
 
     def _refits(
         self, site: EditedSite, frozen: FrozenProbes, orders: dict[str, Ints], levels: list[int]
