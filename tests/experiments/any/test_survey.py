@@ -229,9 +229,10 @@ def test_a_place_in_other_words_still_means_its_autoencoder(kept, said):
     setup = setup_of(Net(), contexts())
     setup.parts[kept] = identity_autoencoder(12, torch.full((12,), 9.0))
     for experiment in (FeatureSurvey(place=said), ScanFeatures(place=said)):
-        found = features_of(experiment, setup, setup.executor())
+        named = {"place": experiment.place, "path": experiment.path, "clamp": experiment.clamp}
+        found = features_of(setup, setup.executor(), **named)
         assert (found.kind, found.site) == ("latent", kept)
     first, second = sides_of(MatchFeatures(place=said, other_place=kept), setup, read=False)
     assert first.site == second.site == kept
     with pytest.raises(ConfigError, match="no module 'wall'"):
-        features_of(FeatureSurvey(place="wall"), setup, setup.executor())
+        features_of(setup, setup.executor(), place="wall", path=None, clamp=None)

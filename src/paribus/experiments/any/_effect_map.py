@@ -29,10 +29,15 @@ def parts_of(places: Sequence[Place]) -> list[dict[str, str]]:
     """
     columns = {
         "head": [_said(one.heads) for one in places],
-        "pos": [_said(one.positions) if one.named is None else f"@{one.named}" for one in places],
+        "pos": [positions_of(one) for one in places],
     }
     shown = {name: parts for name, parts in columns.items() if any(one != ALL for one in parts)}
     return [{name: parts[row] for name, parts in shown.items()} for row in range(len(places))]
+
+
+def positions_of(place: Place) -> str:
+    """Return the positions of a place as text; ``all`` where it names none."""
+    return _said(place.positions) if place.named is None else f"@{place.named}"
 
 
 def _said(numbers: tuple[int, ...] | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -66,24 +65,15 @@ class Surveyed:
                 yield start, self.columns.read(vectors, some)[0].double().cpu().numpy()
 
 
-class NamesAutoencoder(Protocol):
-    """Fields that say which autoencoder, and where it reads."""
-
-    @property
-    def place(self) -> str:
-        """The module whose latents are meant; ``auto``: where the network's only autoencoder reads."""
-
-    @property
-    def path(self) -> str | None:
-        """State dict or SAELens folder; None: the network's own."""
-
-    @property
-    def clamp(self) -> float | None:
-        """Upper bound of an activation."""
-
-
-def surveyed(experiment: NamesAutoencoder, setup: NetworkSetup, executor: Executor) -> Surveyed:
+def surveyed(setup: NetworkSetup, executor: Executor, *, place: str, path: str | None, clamp: float | None) -> Surveyed:
     """Return the features: those of the autoencoder of a file, of the network's own one there, or units.
+
+    Args:
+        setup: Has the network's own autoencoders.
+        executor: Runs the network.
+        place: The module whose latents are meant; ``auto``: where the network's only autoencoder reads.
+        path: State dict or SAELens folder; None: the network's own.
+        clamp: Upper bound of an activation.
 
     Raises:
         ConfigError: If the place does not exist.
@@ -91,16 +81,15 @@ def surveyed(experiment: NamesAutoencoder, setup: NetworkSetup, executor: Execut
     """
     readable = setup.readable(executor)
     own = readable.autoencoders
-    named = experiment.place
-    if named == AUTO and experiment.path is None and len(own) == 1:
-        (named,) = own
-    if named == AUTO and experiment.path is not None and (hook := stated_hook(experiment.path)):
-        named = place_of_hook(hook, executor.network)
-    site = place_of(named, executor)
-    if experiment.path is None:
+    if place == AUTO and path is None and len(own) == 1:
+        (place,) = own
+    if place == AUTO and path is not None and (hook := stated_hook(path)):
+        place = place_of_hook(hook, executor.network)
+    site = place_of(place, executor)
+    if path is None:
         site = readable.own_site(site) or site
-    if experiment.path is not None or site in own:
-        columns = readable.latent(0, site=site, path=experiment.path, clamp=experiment.clamp).columns
+    if path is not None or site in own:
+        columns = readable.latent(0, site=site, path=path, clamp=clamp).columns
         assert isinstance(columns, Latents)
         return Surveyed(LATENT, site, columns)
     return Surveyed(UNIT, site, Units(executor.width(site)))

@@ -36,7 +36,7 @@ def validate(experiment: FeatureSurvey, setup: NetworkSetup) -> None:
     refuse_several(setup, "a survey is of one network")
     executor = setup.executor()
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
-    found = surveyed(experiment, setup, executor)
+    found = surveyed(setup, executor, place=experiment.place, path=experiment.path, clamp=experiment.clamp)
     if experiment.n_features > found.columns.size:
         raise ConfigError(
             f"experiment.n_features={experiment.n_features}: {found.site} has {found.columns.size} {found.kind}s"
@@ -57,7 +57,8 @@ def run(experiment: FeatureSurvey, setup: NetworkSetup, recorder: Recorder) -> A
     """
     _, executor = only_network(setup, recorder)
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
-    at, groups = surveyed(experiment, setup, executor), groups_of(setup, rows, said)
+    at = surveyed(setup, executor, place=experiment.place, path=experiment.path, clamp=experiment.clamp)
+    groups = groups_of(setup, rows, said)
     cluster = setup.contexts.cluster[rows]
     ids = np.unique(cluster)
     half = np.isin(cluster, setup.rng("feature_survey").permutation(ids)[: len(ids) // 2])

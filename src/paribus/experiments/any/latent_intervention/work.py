@@ -12,6 +12,7 @@ import torch
 from paribus.arrays import Floats, Ints
 from paribus.engine.replacements import SetFeature
 from paribus.errors import ConfigError
+from paribus.experiments.any._effect_map import positions_of
 from paribus.experiments.any._effect_vector import at_one, vector_of
 from paribus.experiments.any._effect_vector import promised as promise
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
@@ -211,7 +212,7 @@ class _Measuring:
         return [*((name, known[name]) for name in self.experiment.set_to), *stated]
 
     def _label(self, latent: int, name: str, place: Place) -> str:
-        return f"latent {latent} to {name}" + (f" at {_said(place)}" if place.at_some else "")
+        return f"latent {latent} to {name}" + (f" at {positions_of(place)}" if place.at_some else "")
 
     def _factor(self, latent: int, levels: tuple[LatentLevel, ...]) -> LatentLevels:
         columns = self.found.columns
@@ -258,7 +259,7 @@ class _Measuring:
         return {
             "level": level.label,
             "latent": latent,
-            "pos": _said(level.place),
+            "pos": positions_of(level.place),
             "set_to": level.name,
             "value": level.value,
             "activation": float(seen.mean[latent]),
@@ -305,12 +306,6 @@ class _Measuring:
         told = untold if made is None else trended(made, complete=self.rows.complete)
         row = {"level": f"latent {latent}", "latent": latent, **told}
         return dosed, Part(self.at.epoch, [row], found.sums.rows(every[-1:]))
-
-
-def _said(place: Place) -> str:
-    if place.named is not None:
-        return f"@{place.named}"
-    return "all" if place.positions is None else "+".join(map(str, place.positions))
 
 
 def _draw(to: Reported, frame: pd.DataFrame, *, nulls: bool) -> None:

@@ -130,7 +130,7 @@ def _side(which: str, named: Named, setup: NetworkSetup, *, read: bool, on: Side
     if on is None and read:
         (checkpoint,) = setup.selected()
     executor = on.executor if on is not None else setup.executor(checkpoint)
-    found = surveyed(named, setup, executor)
+    found = surveyed(setup, executor, place=named.place, path=named.path, clamp=named.clamp)
     if not isinstance(found.columns, Latents):
         raise ConfigError(
             f"match_features: the {which} model has no autoencoder at {found.site}; train one (experiment=train_sae), "

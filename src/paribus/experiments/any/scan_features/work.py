@@ -67,7 +67,7 @@ def validate(experiment: ScanFeatures, setup: NetworkSetup) -> None:
     refuse_several(setup, "a scan is of one network")
     executor = setup.executor()
     rows, _ = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
-    at = surveyed(experiment, setup, executor)
+    at = surveyed(setup, executor, place=experiment.place, path=experiment.path, clamp=experiment.clamp)
     _groups(at, _factors(experiment, setup, executor), rows, setup)
 
 
@@ -76,7 +76,7 @@ def run(experiment: ScanFeatures, setup: NetworkSetup, recorder: Recorder) -> Ag
     _, executor = only_network(setup, recorder)
     rows, said = rows_to_choose_on(experiment.split, setup, experiment.n_contexts)
     complete = is_whole(setup, said, experiment.n_contexts)
-    at = surveyed(experiment, setup, executor)
+    at = surveyed(setup, executor, place=experiment.place, path=experiment.path, clamp=experiment.clamp)
     features = FeaturePass(executor, at)
     recorder.diagnose(n_contexts_tested=len(rows))
     seen = firing(features, rows, experiment.n_top, recorder)
