@@ -136,6 +136,23 @@ def test_looks_at_drawn_signs_keep_the_level(kind):
     assert wrong <= 72, "at .05, 73 or more happen once in 1,000 times"
 
 
+@pytest.mark.parametrize(
+    "looks", [(8, 12, 24), (6, 7, 11), (7, 8, 12), (5, 6, 10), (6, 8, 9, 13), (4, 5, 6, 7), (3, 9)]
+)
+def test_the_smallest_p_is_that_of_differences_of_one_sign_and_an_interval_ends_where_it_is_reached(looks):
+    """Looks one after the other: the later one has too little left to reject anything, and there is no interval."""
+    rng = np.random.default_rng(15)
+    for n in [look for look in looks if look <= 13]:
+        values = rng.normal(0.5, 1.0, n)
+        smallest = smallest_looks_p(looks, n)
+        assert looks_p(flipped_sums(np.abs(values), looks), looks) == pytest.approx(smallest, rel=1e-6)
+        for confidence in (0.9, 0.95, 1 - 0.05 / 3, 0.99):
+            found = looks_interval(flipped_sums(values, looks), looks, confidence)
+            assert np.isfinite(found.low) == (smallest <= 1 - confidence + 1e-12)
+            if np.isfinite(found.low):
+                assert values.min() - 1e-6 <= found.low < found.high <= values.max() + 1e-6
+
+
 def test_before_the_first_look_there_is_no_test():
     with pytest.raises(ValueError, match="no look of"):
         flipped_sums(np.ones(5), [8, 12])

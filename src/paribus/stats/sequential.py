@@ -219,6 +219,9 @@ def looks_p(flipped: FlippedSums, looks: Sequence[int]) -> float:
 def smallest_looks_p(looks: Sequence[int], n: int, floor: float = 0.0) -> float:
     """Return the smallest :func:`looks_p` that ``n`` pairs can reach, whatever the data; NaN before the first look.
 
+    It is that of differences of one sign. A look soon after another one may have too little left to reject even these:
+    see :func:`look_again` on what is left over.
+
     Args:
         looks: All declared looks.
         n: Pairs so far.
@@ -228,9 +231,16 @@ def smallest_looks_p(looks: Sequence[int], n: int, floor: float = 0.0) -> float:
         >>> round(smallest_looks_p([8, 12, 24], 8), 4), round(smallest_looks_p([8, 12, 24], 12), 4)
         (0.0334, 0.0012)
     """
-    shares = spending(looks, 1.0)
-    found = [max(2.0 ** (1 - look), floor) / share for look, share in zip(looks, shares, strict=True) if look <= n]
-    return min(1.0, *found) if found else math.nan
+    found, before = math.inf, 0.0
+    for look, share in zip(looks, spending(looks, 1.0), strict=True):
+        if look > n:
+            break
+        least = max(2.0 ** (1 - look), floor)
+        # found * (share - before): what a level at which no earlier look rejects the largest pattern leaves to this one
+        if least <= found * (share - before):
+            found = min(found, least / share)
+        before = share
+    return min(1.0, found) if math.isfinite(found) else math.nan
 
 
 def looks_interval(flipped: FlippedSums, looks: Sequence[int], confidence: float = 0.95) -> Interval:
