@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -19,7 +20,7 @@ import pytest
 from paribus.errors import ConfigError, DataError
 from paribus.results.evidence import Evidence
 from paribus.results.schema import Curve, Table
-from paribus.tracking import claims, local
+from paribus.tracking import claims, embedded, local, states
 from paribus.tracking.opening import open_store
 from paribus.tracking.patience import StoreError
 from paribus.tracking.query import load_runs
@@ -90,6 +91,37 @@ def test_plain_mlflow_finds_the_runs_without_any_setting(tracked_workdir):
     environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "['seen']"
+
+
+def test_a_run_that_begins_while_states_are_read_is_read_with_its_tags_or_not_at_all(tracked_workdir, monkeypatch):
+    spec = TrackingSpec()
+    store = open_store(spec)
+
+    class Meanwhile:
+        """A connection after whose first answer a run begins."""
+
+        def __init__(self, connection):
+            self.connection, self.asked = connection, 0
+
+        def execute(self, *given):
+            found = self.connection.execute(*given).fetchall()
+            self.asked += 1
+            if self.asked == 1:
+                store.client.create_run(store.experiment_id(), tags={"identity": "abc"}, run_name="late")
+            return Rows(found)
+
+    class Rows(list):
+        def fetchall(self):
+            return self
+
+    @contextlib.contextmanager
+    def watched(database):
+        with embedded.opened(database) as connection:
+            yield Meanwhile(connection)
+
+    store.client.create_run(store.experiment_id(), tags={"identity": "old"}, run_name="early")
+    monkeypatch.setattr(states, "opened", watched)
+    assert [run.identity for run in states.run_states(spec)] == ["old"]
 
 
 def test_looking_for_runs_creates_no_store(workdir):

@@ -85,10 +85,10 @@ def _read(path: Path, experiment: str) -> list[RunState]:
         f"where r.lifecycle_stage = 'active' and r.experiment_id in ({chosen}) and t.key in ({named})"
     )
     with opened(path) as connection:
+        rows = connection.execute(runs, (experiment,)).fetchall()  # before the tags: so each of them has its own
         found: dict[str, dict[str, str]] = {}
         for run_id, key, value in connection.execute(tags, (experiment, *_TAGS)):
             found.setdefault(run_id, {})[key] = value
-        rows = connection.execute(runs, (experiment,)).fetchall()
     now = clock(path.parent)()
     return [
         _state(run_id, name, status, start, end, uri, found.get(run_id, {}), now)
