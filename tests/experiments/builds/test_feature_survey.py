@@ -24,15 +24,18 @@ def adjusted_share(f, groups):
     return max(0.0, 1 - within / (len(f) - len(labels)) / f.var(ddof=1))
 
 
-@pytest.mark.parametrize("unit_norm", [True, False])
-def test_the_latents_at_a_glance_are_those_of_a_loop(unit_norm):
-    """Decoder columns of other lengths: they count with norm 1 in a state dict, as they are in a SAELens folder."""
+@pytest.mark.parametrize(("unit_norm", "normalise"), [(True, "none"), (False, "none"), (False, "layer_norm")])
+def test_the_latents_at_a_glance_are_those_of_a_loop(unit_norm, normalise):
+    """Decoder columns of other lengths: they count with norm 1 in a state dict, as they are in a SAELens folder.
+
+    Where inputs are normalised, what a latent adds has the size of the input.
+    """
     corpus = BuildsGenerated(n_builds=80, seed=1).load(None, None)
     specials = [weapon.special for weapon in corpus.weapons.weapons]
     planted = Planted().build(tokens=corpus.vocabulary.tokens, specials=specials)
     generator = torch.Generator().manual_seed(3)
     sae = random_sae(planted.sae.width, 20, generator, clamp=6.0)
-    sae.unit_norm = unit_norm
+    sae.unit_norm, sae.normalise = unit_norm, normalise
     with torch.no_grad():
         sae.decoder.weight.copy_(torch.randn(sae.decoder.weight.shape, generator=generator) * torch.arange(1, 21))
     model = SetModel(planted.network, sae, reads_source=True, name="mixed")
@@ -40,7 +43,13 @@ def test_the_latents_at_a_glance_are_those_of_a_loop(unit_norm):
     result = perform(FeatureSurvey(screen_contexts=10, max_firing=1.0), setup, MemoryRecorder())
 
     states, half = setup.contexts.states(), setup.half("feature_survey")
-    z = setup.vectors(states)[0] @ sae.encoder.weight.detach().numpy().T
+    x = setup.vectors(states)[0].astype(np.float64)
+    size = np.ones((len(x), 1))
+    if normalise == "layer_norm":
+        x -= x.mean(1, keepdims=True)
+        size = x.std(1, ddof=1, keepdims=True)
+        x /= size + 1e-5
+    z = x @ sae.encoder.weight.detach().numpy().T
     f = np.clip(z, 0, 6).astype(np.float64)
     groups = {family.name: setup.edits.highest_rung(states, family) for family in setup.vocabulary.families()}
     groups["weapon"] = setup.contexts.weapon
@@ -60,7 +69,7 @@ def test_the_latents_at_a_glance_are_those_of_a_loop(unit_norm):
         assert row["weapon_share"] == pytest.approx(shares["weapon"], abs=1e-5)
         other = adjusted_share(there, groups[row["leading"]][~half])
         assert row["selectivity_other_half"] == pytest.approx(other, abs=1e-5)
-        moved = weight @ (columns[:, latent] * here.std(ddof=1))
+        moved = weight @ (columns[:, latent] * (here * size[half, 0]).std(ddof=1))
         assert row["logit_effect"] == pytest.approx(np.sqrt(((moved - moved.mean()) ** 2).mean()), rel=1e-4)
     among = frame[frame["candidate"]]
     score = np.sqrt(among["selectivity"].rank(pct=True) * among["logit_effect"].rank(pct=True))

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from paribus.arrays import Floats, Ints
+from paribus.engine.normalised import normalised
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.subjects.builds.families import Family
 from paribus.subjects.builds.states import States
@@ -37,8 +38,21 @@ def factors(setup: BuildSetup, states: States) -> tuple[list[str], Ints]:
     return [*(family.name for family in families), WEAPON], np.stack([*rungs, weapon]).astype(np.int64)
 
 
+def as_written(setup: BuildSetup, states: States, f: Floats) -> Floats:
+    """Return what each latent adds along its decoder column ``[n, F]``, of activations ``f`` in states ``[n]``.
+
+    Where inputs are normalised, outputs get each input's size back, and so does what a latent adds.
+    """
+    kind = setup.model.require_sae().normalise
+    if kind == "none":
+        return f
+    scale = normalised(torch.from_numpy(setup.vectors(states)[0]), kind).scale
+    assert scale is not None
+    return np.asarray(f * scale.double().numpy())
+
+
 def logit_effects(setup: BuildSetup, sd: Floats) -> Floats:
-    """Return how far one sd of each latent moves the logits of the ability tokens: rms over the centred column."""
+    """Return how far one sd of what each latent adds moves the logits of the ability tokens, rms once centred."""
     sae = setup.model.require_sae()
     with torch.inference_mode():
         layer = setup.model.network.get_submodule("output_layer")

@@ -9,7 +9,14 @@ from paribus.arrays import Bools
 from paribus.errors import ConfigError, ExperimentError
 from paribus.experiments.base import Recorder
 from paribus.experiments.builds._survey_sentences import about
-from paribus.experiments.builds.feature_survey.latents import WEAPON, factors, latents_of, logit_effects, screen
+from paribus.experiments.builds.feature_survey.latents import (
+    WEAPON,
+    as_written,
+    factors,
+    latents_of,
+    logit_effects,
+    screen,
+)
 from paribus.experiments.builds.setup import BuildSetup
 from paribus.experiments.effect_vector import FEW_CLUSTERS
 from paribus.experiments.feature_survey import FeatureSurvey
@@ -98,7 +105,7 @@ def latent_rows(experiment: FeatureSurvey, setup: BuildSetup, half: Bools) -> pd
     leading = here.explained.argmax(1)
     rows = np.arange(len(leading))
     selectivity = here.explained[rows, leading]
-    effects = logit_effects(setup, here.sd)
+    effects = logit_effects(setup, as_written(setup, states[half], f[half]).std(axis=0, ddof=1))
     candidate = (
         (here.firing_rate >= experiment.min_firing) & (here.firing_rate <= experiment.max_firing) & (here.sd > 0)
     )
