@@ -375,7 +375,7 @@ def _sentences(summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) ->
     lines = sentences.reach(primary, confidence)
     for _, row in summary.iterrows():
         if row["endpoint"] in LATENESS:
-            lines.append(_time_line(row))
+            lines.append(sentences.time_line(row))
             continue
         if not int(row["n_seeds"]):
             lines.append(f"{row['arm']}: {row['label']}, in no run.")
@@ -385,20 +385,5 @@ def _sentences(summary: pd.DataFrame, tests: pd.DataFrame, confidence: float) ->
         lines.append(f"{row['arm']}: {row['label']} {mean} ({told}; n = {int(row['n_seeds'])}).")
     for _, row in named.iterrows():
         ranked = row["endpoint"] in LATENESS and not math.isnan(float(row["p"]))
-        lines.append(_later_line(row, confidence) if ranked else sentences.contrast_line(row, confidence))
+        lines.append(sentences.later_line(row, confidence) if ranked else sentences.contrast_line(row, confidence))
     return lines
-
-
-def _time_line(row: pd.Series[Any]) -> str:
-    n, censored, median = int(row["n_seeds"]), int(row["n_censored"]), float(row["median"])
-    middle = "median not reached" if math.isnan(median) else f"median {median:g}"
-    return f"{row['arm']}: {row['label']}, {middle} ({censored} of {n} censored)."
-
-
-def _later_line(row: pd.Series[Any], confidence: float) -> str:
-    flag = f" Runs {row['flag']}." if row["flag"] else ""
-    return (
-        f"{row['training']} against {row['reference']}, {row['label']}: later in {100 * float(row['p_later']):.0f} % "
-        f"of pairs of runs, ties half ({sentences.p_text(float(row['p']))}; adjusted "
-        f"{sentences.p_text(float(row['p_adj']))}): {sentences.verdict(row, confidence)}.{flag}"
-    )

@@ -137,6 +137,23 @@ def contrast_line(row: pd.Series[Any], confidence: float, units: str = "seeds") 
     )
 
 
+def time_line(row: pd.Series[Any]) -> str:
+    """Return the line on the median of an arm's times, and on how many of them are only known to be later."""
+    n, censored, median = int(row["n_seeds"]), int(row["n_censored"]), float(row["median"])
+    middle = "median not reached" if math.isnan(median) else f"median {median:g}"
+    return f"{row['arm']}: {row['label']}, {middle} ({censored} of {n} censored)."
+
+
+def later_line(row: pd.Series[Any], confidence: float) -> str:
+    """Return the line on which of two arms is later, by ranks."""
+    flag = f" Runs {row['flag']}." if row["flag"] else ""
+    return (
+        f"{row['training']} against {row['reference']}, {row['label']}: later in {100 * float(row['p_later']):.0f} % "
+        f"of pairs of runs, ties half ({p_text(float(row['p']))}; adjusted {p_text(float(row['p_adj']))}): "
+        f"{verdict(row, confidence)}.{flag}"
+    )
+
+
 def factor_line(row: pd.Series[Any], confidence: float) -> str:
     """Return a sentence about one main effect."""
     text = f"Main effect of {row['factor']} ({row['high']} instead of {row['low']}) on {row['label']}: "

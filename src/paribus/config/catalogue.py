@@ -58,6 +58,7 @@ class Variable:
         default: Its default as written in YAML, None if it is required.
         help: Its description.
         limits: Its range or choices in words, empty if it has none.
+        science: Whether it can change a result.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Variable:
     default: str | None
     help: str
     limits: str
+    science: bool
 
 
 def folders(config_dirs: Sequence[str | Path] = ()) -> list[Path]:
@@ -143,7 +145,8 @@ def _variable(declared: Any) -> Variable:
         default = written(declared.default_factory())
     kind = declared.type if isinstance(declared.type, str) else getattr(declared.type, "__name__", str(declared.type))
     metadata = declared.metadata
-    return Variable(declared.name, kind, default, metadata.get("help", ""), _limits(metadata))
+    science = metadata.get("science", True)
+    return Variable(declared.name, kind, default, metadata.get("help", ""), _limits(metadata), science)
 
 
 def _limits(metadata: Any) -> str:

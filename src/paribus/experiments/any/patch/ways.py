@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from paribus.errors import ConfigError, DataError
-from paribus.experiments.any._session import At, Rows, bind, rows_of
+from paribus.experiments.any._effect_map import parts_of
+from paribus.experiments.any._session import At, Rows, bind, place_of, rows_of
+from paribus.experiments.any._share_of_total import shares_of_total
+from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.patch.spec import Patch
 from paribus.experiments.setup import NetworkSetup
 from paribus.factors._patch import Patches
 from paribus.factors.spec import Patch as PatchFactor
 from paribus.measure.executor import Executor
+from paribus.measure.place import Place
 from paribus.methods.patch import Patched, patch
 
 
@@ -53,6 +57,22 @@ class Way:
         rows, joining, n_null = self.rows.reported, at.setup.rng("patch"), at.setup.stats.n_null
         given: dict[str, Any] = {"rows": rows, "joining": joining, "n_null": min(experiment.n_donors, n_null)}
         return patches, at.ask(patch, patches, patches[0].donors, stream=f"patch {self.name}", **given)
+
+    def labels(self, at: At, patches: list[Patches], found: Patched) -> list[dict[str, object]]:
+        """Return what each row is called, where it is patched, and its share of what patching everything does."""
+        places = [Place.parse(place_of(one.name, at.executor)) for one in patches]
+        shares = shares_of_total(at, found.total, found.sums, "donors and contexts")
+        return [
+            {
+                "level": str(place) if one.name == AUTO else one.name,
+                "direction": self.name,
+                "site": str(place.site),
+                "part": str(place).removeprefix(str(place.site)).strip("[]"),
+                **named,
+                **share,
+            }
+            for one, place, named, share in zip(patches, places, parts_of(places), shares, strict=True)
+        ]
 
 
 def ways_of(experiment: Patch, setup: NetworkSetup) -> list[Way]:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from paribus.experiments.any._effect_map import WHERE, draw_map, parts_of
+from paribus.experiments.any._effect_map import WHERE, draw_map
 from paribus.experiments.any._effect_vector import by_rows
 from paribus.experiments.any._effects import Part, Reported, effects, summed_up
 from paribus.experiments.any._figures import forest
-from paribus.experiments.any._session import At, at_checkpoints, place_of
+from paribus.experiments.any._session import At, at_checkpoints
 from paribus.experiments.any._share_of_total import COLUMNS as SHARE_OF_TOTAL
-from paribus.experiments.any._share_of_total import shares_of_total
-from paribus.experiments.any.generic import AUTO
 from paribus.experiments.any.patch import illusion
 from paribus.experiments.any.patch.spec import Patch
-from paribus.experiments.any.patch.ways import Way, ways_of
+from paribus.experiments.any.patch.ways import ways_of
 from paribus.experiments.base import Recorder
 from paribus.experiments.setup import NetworkSetup
-from paribus.factors._patch import Patches
 from paribus.factors.spec import PatchAlong
-from paribus.measure.place import Place
 from paribus.methods.patch import Patched
 from paribus.results.schema import Aggregates
 from paribus.stats.clusters import ClusterSums, joined
@@ -44,7 +40,7 @@ def run(experiment: Patch, setup: NetworkSetup, recorder: Recorder) -> Aggregate
     for at in at_checkpoints(experiment, setup, recorder):
         for way in ways:
             patches, found = way.measured(experiment, at)
-            labels = _labels(at, way, patches, found)
+            labels = way.labels(at, patches, found)
             illusion.judge(at, patches, found, labels)
             parts.append(Part.of(at, labels, found, found.means))
             _say_unmoved(recorder, labels, found)
@@ -70,22 +66,6 @@ def _compared(experiment: Patch, setup: NetworkSetup) -> int:
     """Look up everything that is named, at every place; return how many rows there are."""
     ways, executor = ways_of(experiment, setup), setup.executor()
     return len([way.patch(experiment, setup, executor, place) for way in ways for place in experiment.at()])
-
-
-def _labels(at: At, way: Way, patches: list[Patches], found: Patched) -> list[dict[str, object]]:
-    places = [Place.parse(place_of(one.name, at.executor)) for one in patches]
-    shares = shares_of_total(at, found.total, found.sums, "donors and contexts")
-    return [
-        {
-            "level": str(place) if one.name == AUTO else one.name,
-            "direction": way.name,
-            "site": str(place.site),
-            "part": str(place).removeprefix(str(place.site)).strip("[]"),
-            **named,
-            **share,
-        }
-        for one, place, named, share in zip(patches, places, parts_of(places), shares, strict=True)
-    ]
 
 
 def _say_unmoved(recorder: Recorder, labels: list[dict[str, object]], found: Patched) -> None:
