@@ -34,8 +34,7 @@ COLUMNS = {
 
 def validate(experiment: Probe, setup: NetworkSetup) -> None:
     """Look up places, targets and splits."""
-    rows = rows_of(experiment, setup)
-    executor = setup.executor()
+    rows, executor = rows_of(experiment, setup), setup.executor()
     for text in experiment.at():
         bound_place(place_of(text, executor), executor)
     for target in experiment.targets:
