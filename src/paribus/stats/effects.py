@@ -50,26 +50,27 @@ def effect_table(
     Returns:
         A frame in the order of the rows, with the columns
 
-            mean_delta: Mean paired difference, each context weighing the same.
-            std_delta: Sample standard deviation of the differences.
-            std_error: Cluster-robust standard error of the mean; too small where one cluster has much of the contexts.
-            n: Contexts that support the level.
-            n_clusters: Their clusters.
-            ci_low: Lower end of the interval; NaN where there is none. A two-sided p above ``1 - confidence`` goes with
-                an interval that holds 0.
-            ci_high: Upper end.
-            ci_adj_low: Lower end of the interval that holds for all rows of the family simultaneously; to be reported
-                with ``p_adj``.
-            ci_adj_high: Its upper end.
-            p: p of the sign-flip test over clusters.
-            p_adj: p adjusted over the family (the table).
-            ci_method: ``bootstrap_t``, ``percentile``, ``exact_zero``, or ``none: ...`` with the reason.
-            p_method: ``exact``, ``monte_carlo`` or ``none``.
-            skewed: Whether p should be read with care: under 50 clusters, and skewed cluster sums.
-            null_low: 2.5 % quantile of the named null; NaN without one.
-            null_median: Its median.
-            null_high: Its 97.5 % quantile.
-            null_percentile: Percentile of ``mean_delta`` in the null, 0 to 100; not a p.
+        * ``mean_delta``: Mean paired difference, each context weighing the same.
+        * ``std_delta``: Sample standard deviation of the differences.
+        * ``std_error``: Cluster-robust standard error of the mean; too small where one cluster has much of the
+          contexts.
+        * ``n``: Contexts that support the level.
+        * ``n_clusters``: Their clusters.
+        * ``ci_low``: Lower end of the interval; NaN where there is none. A two-sided p above ``1 - confidence`` goes
+          with an interval that holds 0.
+        * ``ci_high``: Upper end.
+        * ``ci_adj_low``: Lower end of the interval that holds for all rows of the family simultaneously; to be reported
+          with ``p_adj``.
+        * ``ci_adj_high``: Its upper end.
+        * ``p``: p of the sign-flip test over clusters.
+        * ``p_adj``: p adjusted over the family (the table).
+        * ``ci_method``: ``bootstrap_t``, ``percentile``, ``exact_zero``, or ``none: ...`` with the reason.
+        * ``p_method``: ``exact``, ``monte_carlo`` or ``none``.
+        * ``skewed``: Whether p should be read with care: under 50 clusters, and skewed cluster sums.
+        * ``null_low``: 2.5 % quantile of the named null; NaN without one.
+        * ``null_median``: Its median.
+        * ``null_high``: Its 97.5 % quantile.
+        * ``null_percentile``: Percentile of ``mean_delta`` in the null, 0 to 100; not a p.
 
     Raises:
         ValueError: If shapes disagree, or a difference is infinite.
