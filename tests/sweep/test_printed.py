@@ -12,6 +12,7 @@ import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from paribus.sweep.workers import printed as printing
 from paribus.sweep.workers.printed import LOG, Printed, in_own_log
 
 
@@ -54,7 +55,8 @@ def test_without_a_log_of_its_own_it_is_in_the_folder_of_the_job(tmp_path, root,
     assert (tmp_path / LOG).read_text() == "by print\n"
 
 
-def test_too_much_is_cut_out_in_the_middle_and_the_log_says_how_much(tmp_path: Path, capfd):
+def test_too_much_is_cut_out_in_the_middle_and_the_log_says_how_much(tmp_path: Path, capfd, monkeypatch):
+    monkeypatch.setattr(printing, "LOOK_SECONDS", 60.0)  # it is shortened here, and by one thread at a time
     path = tmp_path / "job.log"
     path.write_text("before\n")
     with Printed(path, first=1000, last=5000) as printed:

@@ -37,7 +37,7 @@ def test_styles_are_levels_and_the_baseline_is_the_image_itself(images):
     names = images.domain_names
     assert factor.labels == ("as it is", *names)
     columns = images.splits["ood"]
-    found = Executor(Sum(), images, batch_limit=7).stream(factor.design(), Outputs(), columns=columns)
+    found = Executor(Sum(), images, batch_limit=7).stream(factor.design(), Outputs(), rows=columns)
     (block,) = found
     rendered = images.data.rerender(columns, 2)[:, 0].sum((1, 2)).numpy()
     np.testing.assert_allclose(block.values[0, 3], rendered, rtol=1e-5)
@@ -64,7 +64,7 @@ def test_hidden_patches_show_one_colour_and_the_others_themselves(images):
         assert torch.equal(shown[1], expected)
         assert torch.equal(shown[2], colour.expand_as(pixels))
         run = Executor(Sum(), images)
-        (block,) = run.stream(units.design(on), Outputs(), columns=columns)
+        (block,) = run.stream(units.design(on), Outputs(), rows=columns)
         np.testing.assert_allclose(block.values[1, 1], expected[:, :, :2, :2].sum((1, 2, 3)).numpy(), atol=1e-5)
 
 
@@ -72,7 +72,7 @@ def test_equal_masks_are_run_once(images):
     units = bound(Patches(grid=2, fill="zero"), images)
     on = np.array([[True] * 4, [False, True, True, True], [False, True, True, True]])
     run = Executor(Sum(), images)
-    stream = run.stream(units.design(on), Outputs(), columns=np.arange(5))
+    stream = run.stream(units.design(on), Outputs(), rows=np.arange(5))
     list(stream)
     assert (stream.report.n_requested, stream.report.n_unique) == (15, 10)
 
