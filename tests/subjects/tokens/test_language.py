@@ -234,6 +234,7 @@ def test_pooled_values_leave_out_padding_and_the_first_token(tmp_path):
     ("lines", "message"),
     [
         (["no json"], "line 1: is no JSON"),
+        (['{"ids": [1, 2], "answer": 3, "answer": 4}'], "line 1: has 'answer' twice"),
         ([{"ids": []}], "needs an object with whole numbers"),
         ([{"ids": [1, True]}], "needs an object with whole numbers"),
         ([{"ids": [1, 2], "answer": 1.5}], "answer must be a token id"),

@@ -165,6 +165,9 @@ def test_what_cannot_be_read_is_refused(tmp_path, tokenizer):
         PromptPairs(path=jsonl(tmp_path, TEXT), tokenizer=str(tmp_path / "none")).load()
     with pytest.raises(DataError, match="must be a list of token ids where there is no tokenizer"):
         PromptPairs(path=jsonl(tmp_path, TEXT), n_tokens=9).load()
+    (tmp_path / "latin.jsonl").write_bytes('{"clean": "Zürich"}'.encode("latin-1"))
+    with pytest.raises(DataError, match="latin.jsonl: not a readable file of JSON lines in UTF-8"):
+        PromptPairs(path=str(tmp_path / "latin.jsonl"), tokenizer=tokenizer).load()
     (tmp_path / "pairs.csv").write_text("clean,corrupted,answer\na,b\n")
     with pytest.raises(DataError, match="line 2 has 2 fields, the header has 3"):
         PromptPairs(path=str(tmp_path / "pairs.csv"), tokenizer=tokenizer).load()
